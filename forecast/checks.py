@@ -1,0 +1,451 @@
+"""The rules that a study's tables keep together: one rule, one function, one message.
+
+Each rule takes the whole study as read and yields problems. `check_study` runs every rule that the
+state of the files allows and returns all problems at once.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import pairwise
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from forecast.errors import Problem
+from forecast.schema import (
+    TABLES,
+    Codebook,
+    CountryRow,
+    EventRow,
+    IndicatorRow,
+    LeaderRow,
+    Row,
+    faults,
+    read_codebook,
+)
+from forecast.tables import read_table
+
+REMOVALS = {"coup": "coup_attempt", "revolution": "uprising"}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A study as read: typed rows with their line numbers, the codebook and the source keys."""
+
+    countries: tuple[tuple[int, CountryRow], ...]
+    leaders: tuple[tuple[int, LeaderRow], ...]
+    events: tuple[tuple[int, EventRow], ...]
+    indicators: tuple[tuple[int, IndicatorRow], ...]
+    codebook: Codebook
+    sources: frozenset[str]
+
+    @property
+    def coded_to(self) -> date:
+        """Last day to which the tables are complete."""
+        return self.codebook.study.coded_to
+
+    @property
+    def current_events(self) -> list[tuple[int, EventRow]]:
+        """Each challenge as last corrected."""
+        latest: dict[str, tuple[int, EventRow]] = {}
+        for number, row in sorted(self.events, key=lambda pair: pair[1].known_on):
+            latest[row.event_id] = (number, row)
+        return list(latest.values())
+
+
+def read_study(folder: Path) -> tuple[Tables | None, list[Problem]]:
+    """Return the tables of a study's `data` folder and every problem found while reading them.
+
+    The tables are None when a file is so damaged that rules over the tables would only add noise.
+    """
+    problems: list[Problem] = []
+    read: dict[str, tuple[tuple[int, Row], ...]] = {}
+    for file in TABLES:
+        rows, found = read_table(folder / file)
+        read[file.removesuffix(".csv")] = tuple(rows)
+        problems += found
+    codebook, found = _read_codebook(folder / "codebook.toml")
+    problems += found
+    sources, found = read_bibliography(folder / "sources.bib")
+    problems += found
+    if codebook is None or problems:
+        return None, problems
+    return Tables(codebook=codebook, sources=sources, **read), []  # type: ignore[arg-type]
+
+
+def _read_codebook(path: Path) -> tuple[Codebook | None, list[Problem]]:
+    try:
+        return read_codebook(path), []
+    except OSError:
+        return None, [
+            Problem(path.name, None, None, None, "the file is missing", "restore it, or start with forecast init")
+        ]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return None, [
+            Problem(path.name, None, None, None, f"is not TOML ({error})", "correct the syntax at that place")
+        ]
+    except ValidationError as error:
+        return None, [Problem(path.name, None, *fault) for fault in faults(error)]
+
+
+def read_bibliography(path: Path) -> tuple[frozenset[str], list[Problem]]:
+    """Return the keys of a BibTeX file; only the keys matter to the checks."""
+    if not path.is_file():
+        return frozenset(), [Problem(path.name, None, None, None, "the file is missing", "restore it")]
+    keys = re.findall(r"^@\w+\{([^,\s]+),", path.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE)
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    return frozenset(keys), [
+        Problem(path.name, None, key, None, "the key stands twice", "rename or remove one entry") for key in twice
+    ]
+
+
+def check_study(folder: Path) -> list[Problem]:
+    """Return every problem of a study's `data` folder; an empty list means that it is sound."""
+    tables, problems = read_study(folder)
+    return problems if tables is None else check_tables(tables)
+
+
+def check_tables(tables: Tables) -> list[Problem]:
+    """Return every breach of a rule over typed tables."""
+    return [problem for rule in RULES for problem in rule(tables)]
+
+
+def _at(file: str, number: int, column: str, row: Row, message: str, remedy: str) -> Problem:
+    value = getattr(row, column)
+    return Problem(file, number, column, "" if value is None else str(value), message, remedy)
+
+
+def unique_keys(tables: Tables) -> Iterator[Problem]:
+    """A row's key stands once; a correction of an event or reading differs in known_on."""
+    keys: list[tuple[str, str, tuple[tuple[int, Row], ...], tuple[str, ...]]] = [
+        ("countries.csv", "start", tables.countries, ("country", "start")),
+        ("leaders.csv", "spell_id", tables.leaders, ("spell_id",)),
+        ("events.csv", "event_id", tables.events, ("event_id", "known_on")),
+        (
+            "indicators.csv",
+            "observed_on",
+            tables.indicators,
+            ("country", "indicator", "observed_on", "coder", "known_on"),
+        ),
+    ]
+    for file, column, rows, names in keys:
+        first: dict[tuple[object, ...], int] = {}
+        for number, row in rows:
+            key = tuple(getattr(row, name) for name in names)
+            if key in first:
+                message = f"repeats the key ({', '.join(names)}) of row {first[key]}"
+                yield _at(file, number, column, row, message, "delete one; a correction has a later known_on")
+            first.setdefault(key, number)
+
+
+def known_countries(tables: Tables) -> Iterator[Problem]:
+    """Every row is about a country of countries.csv."""
+    known = {row.country for _, row in tables.countries}
+    for file, rows in _dated(tables):
+        for number, row in rows:
+            if row.country not in known:
+                yield _at(
+                    file, number, "country", row, "is not in countries.csv", "correct the code or add the country"
+                )
+
+
+def _dated(tables: Tables) -> list[tuple[str, tuple[tuple[int, LeaderRow | EventRow | IndicatorRow], ...]]]:
+    return [("leaders.csv", tables.leaders), ("events.csv", tables.events), ("indicators.csv", tables.indicators)]
+
+
+def matching_prefix(tables: Tables) -> Iterator[Problem]:
+    """An identifier begins with its row's country and start year."""
+    for file, column, rows in (
+        ("leaders.csv", "spell_id", tables.leaders),
+        ("events.csv", "event_id", tables.events),
+    ):
+        for number, row in rows:
+            prefix = f"{row.country}-{row.start.year}-"
+            if not getattr(row, column).startswith(prefix):
+                yield _at(
+                    file,
+                    number,
+                    column,
+                    row,
+                    f"does not begin with {prefix}",
+                    "correct the identifier, country or start",
+                )
+
+
+def sources_exist(tables: Tables) -> Iterator[Problem]:
+    """Every source key of a row is in sources.bib."""
+    for file, rows in _dated(tables):
+        for number, row in rows:
+            for key in row.sources:
+                if key not in tables.sources:
+                    yield Problem(
+                        file, number, "sources", key, "is not in sources.bib", "add the entry or correct the key"
+                    )
+
+
+def dates_in_order(tables: Tables) -> Iterator[Problem]:
+    """An end is not before its start, knowledge not before the fact, and nothing after coded_to."""
+    last = tables.coded_to
+    for file, rows in (("countries.csv", tables.countries), *_dated(tables)):
+        for number, row in rows:
+            start = getattr(row, "start", None) or getattr(row, "observed_on", None)
+            end, known = getattr(row, "end", None), getattr(row, "known_on", None)
+            if end is not None and start is not None and (end < start or (end == start and file != "events.csv")):
+                yield _at(file, number, "end", row, f"is not after the start {start}", "correct one of the two dates")
+            if known is not None and start is not None and known < start:
+                yield _at(
+                    file,
+                    number,
+                    "known_on",
+                    row,
+                    f"is before {start}, the day of the fact",
+                    "correct one of the two dates",
+                )
+            for column in ("start", "end", "observed_on", "known_on"):
+                day = getattr(row, column, None)
+                if day is not None and day > last:
+                    remedy = "correct the date, or move coded_to in codebook.toml once everything to that day is coded"
+                    yield _at(file, number, column, row, f"is after the last coded day {last}", remedy)
+
+
+@dataclass(frozen=True)
+class Window:
+    """An unbroken stretch of one country's frame: periods of countries.csv that adjoin."""
+
+    country: str
+    start: date
+    end: date | None
+    number: int
+
+    def holds(self, day: date) -> bool:
+        """Return whether a day lies in the window."""
+        return self.start <= day and (self.end is None or day < self.end)
+
+
+def windows(tables: Tables) -> list[Window]:
+    """Return the windows of every country, in order."""
+    found: list[Window] = []
+    for number, row in sorted(tables.countries, key=lambda pair: (pair[1].country, pair[1].start)):
+        last = found[-1] if found else None
+        if last is not None and last.country == row.country and last.end == row.start:
+            found[-1] = replace(last, end=row.end)
+        else:
+            found.append(Window(row.country, row.start, row.end, number))
+    return found
+
+
+def spells_tile_frame(tables: Tables) -> Iterator[Problem]:
+    """Every day of every window belongs to exactly one spell."""
+    spells: dict[str, list[tuple[int, LeaderRow]]] = defaultdict(list)
+    for number, row in sorted(tables.leaders, key=lambda pair: pair[1].start):
+        spells[row.country].append((number, row))
+    for window in windows(tables):
+        own = [pair for pair in spells[window.country] if window.holds(pair[1].start)]
+        spells[window.country] = [pair for pair in spells[window.country] if pair not in own]
+        yield from _tiles(window, own)
+    for number, row in (pair for rest in spells.values() for pair in rest):
+        yield _at(
+            "leaders.csv",
+            number,
+            "start",
+            row,
+            f"is outside the frame of {row.country}",
+            "correct the date or countries.csv",
+        )
+
+
+def _tiles(window: Window, own: list[tuple[int, LeaderRow]]) -> Iterator[Problem]:
+    if not own:
+        message = f"has no leader spell from {window.start} to {window.end or 'now'}"
+        yield Problem(
+            "countries.csv", window.number, "country", window.country, message, "code its leaders in leaders.csv"
+        )
+        return
+    first, last = own[0], own[-1]
+    if first[1].start != window.start:
+        message = f"the frame of {window.country} begins on {window.start}"
+        yield _at("leaders.csv", first[0], "start", first[1], message, "start the first spell on that day")
+    for (_, before), (number, after) in pairwise(own):
+        if before.end != after.start:
+            kind = "overlaps" if before.end is None or before.end > after.start else "leaves a gap after"
+            message = f"{kind} the spell {before.spell_id}, which ends {before.end or 'never'}"
+            yield _at(
+                "leaders.csv", number, "start", after, message, "let each spell begin on the day the last one ends"
+            )
+    if last[1].end != window.end:
+        message = f"the frame of {window.country} ends {window.end or 'never'}"
+        yield _at("leaders.csv", last[0], "end", last[1], message, "end the last spell on that day")
+
+
+def periods_apart(tables: Tables) -> Iterator[Problem]:
+    """The periods of one country do not overlap."""
+    periods = sorted(tables.countries, key=lambda pair: (pair[1].country, pair[1].start))
+    for (_, before), (number, after) in pairwise(periods):
+        if before.country == after.country and (before.end is None or before.end > after.start):
+            message = f"the period before ends {before.end or 'never'}"
+            yield _at("countries.csv", number, "start", after, message, "let one period end before the next begins")
+
+
+def exits_match_ends(tables: Tables) -> Iterator[Problem]:
+    """A spell is in_office exactly while it has no end; `entered` is before the start."""
+    for number, row in tables.leaders:
+        if (row.exit == "in_office") != (row.end is None):
+            yield _at(
+                "leaders.csv",
+                number,
+                "exit",
+                row,
+                f"does not fit the end {row.end or '(empty)'}",
+                "give an end and its exit, or in_office and no end",
+            )
+        if row.entered is not None and row.entered >= row.start:
+            yield _at(
+                "leaders.csv",
+                number,
+                "entered",
+                row,
+                f"is not before the start {row.start}",
+                "leave it empty unless power was taken before the frame",
+            )
+
+
+def results_match_ends(tables: Tables) -> Iterator[Problem]:
+    """A challenge is ongoing exactly while it has no end."""
+    for number, row in tables.current_events:
+        if (row.result == "ongoing") != (row.end is None):
+            yield _at(
+                "events.csv",
+                number,
+                "result",
+                row,
+                f"does not fit the end {row.end or '(empty)'}",
+                "give an end and its result, or ongoing and no end",
+            )
+
+
+def challenges_inside_spells(tables: Tables) -> Iterator[Problem]:
+    """A challenge starts while the leader it challenges is in office, and ends no later than the spell."""
+    for number, event in tables.current_events:
+        spell = challenged_spell(tables, event)
+        if spell is None:
+            yield _at(
+                "events.csv",
+                number,
+                "start",
+                event,
+                f"no leader of {event.country} is in office that day",
+                "correct country or start",
+            )
+        elif spell.end is not None and (event.end is None or event.end > spell.end):
+            remedy = f"end it by {spell.end} and code what goes on against the successor as inherited"
+            yield _at("events.csv", number, "end", event, f"is after the exit of {spell.leader}", remedy)
+        elif event.inherited and event.start != spell.start:
+            yield _at(
+                "events.csv",
+                number,
+                "inherited",
+                event,
+                f"but the spell of {spell.leader} begins {spell.start}",
+                "start it on the spell's first day",
+            )
+
+
+def challenged_spell(tables: Tables, event: EventRow) -> LeaderRow | None:
+    """Return the spell in office when a challenge starts."""
+    inside = (row for _, row in tables.leaders if row.country == event.country and row.start <= event.start)
+    return next((row for row in inside if row.end is None or event.start < row.end), None)
+
+
+def removals_match_exits(tables: Tables) -> Iterator[Problem]:
+    """A leader removed by a challenge has that challenge in events.csv, and the other way round."""
+    removals = {
+        (row.country, row.end): (number, row) for number, row in tables.current_events if row.result == "removed"
+    }
+    exits = {(row.country, row.end): row for _, row in tables.leaders if row.exit in REMOVALS}
+    for number, spell in tables.leaders:
+        _, event = removals.get((spell.country, spell.end), (0, None))
+        if spell.exit in REMOVALS and (event is None or event.kind != REMOVALS[spell.exit]):
+            message = f"no {REMOVALS[spell.exit]} with result removed ends on {spell.end}"
+            yield _at(
+                "leaders.csv", number, "exit", spell, message, "add that challenge to events.csv or correct the exit"
+            )
+    for key, (number, event) in removals.items():
+        if key not in exits:
+            yield _at(
+                "events.csv",
+                number,
+                "result",
+                event,
+                f"no spell ends by coup or revolution on {event.end}",
+                "correct the result or the spell's exit",
+            )
+
+
+def readings_fit_codebook(tables: Tables) -> Iterator[Problem]:
+    """A reading's indicator is in the codebook, its numbers in range and in order."""
+    for number, row in tables.indicators:
+        entry = tables.codebook.indicators.get(row.indicator)
+        if entry is None:
+            known = ", ".join(tables.codebook.indicators)
+            yield _at("indicators.csv", number, "indicator", row, "is not in codebook.toml", f"use one of {known}")
+            continue
+        if entry.role == "computed":
+            yield _at("indicators.csv", number, "indicator", row, "is computed from the other tables", "delete the row")
+        for column in ("value", "low", "high"):
+            if not entry.range[0] <= getattr(row, column) <= entry.range[1]:
+                yield _at(
+                    "indicators.csv",
+                    number,
+                    column,
+                    row,
+                    f"is outside {entry.range[0]:g} to {entry.range[1]:g}",
+                    "use the codebook's scale",
+                )
+        if not row.low <= row.value <= row.high:
+            yield _at(
+                "indicators.csv",
+                number,
+                "value",
+                row,
+                f"is outside its own range {row.low:g} to {row.high:g}",
+                "let low <= value <= high",
+            )
+        nothing = row.value == 0.0 and entry.absent == "zero"  # "no war" and "no sanctions" are no matter of degree
+        if row.basis == "judgement" and row.low == row.high and not nothing:
+            yield _at("indicators.csv", number, "low", row, "leaves a judgement without a range", "widen low and high")
+
+
+def readings_inside_frame(tables: Tables) -> Iterator[Problem]:
+    """A reading is about a day on which its country stands in the frame, or the last day of a window."""
+    own: dict[str, list[Window]] = defaultdict(list)
+    for window in windows(tables):
+        own[window.country].append(window)
+    for number, row in tables.indicators:
+        if row.country in own and not any(
+            w.holds(row.observed_on) or w.end == row.observed_on for w in own[row.country]
+        ):
+            message = f"is outside the frame of {row.country}"
+            yield _at("indicators.csv", number, "observed_on", row, message, "correct the date or the country")
+
+
+RULES: tuple[Callable[[Tables], Iterator[Problem]], ...] = (
+    unique_keys,
+    known_countries,
+    matching_prefix,
+    sources_exist,
+    dates_in_order,
+    periods_apart,
+    spells_tile_frame,
+    exits_match_ends,
+    results_match_ends,
+    challenges_inside_spells,
+    removals_match_exits,
+    readings_fit_codebook,
+    readings_inside_frame,
+)

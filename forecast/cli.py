@@ -1,0 +1,509 @@
+"""The command line: one function for each verb, each a thin call into the package.
+
+Numbers meant for machines go to stdout, talk goes to stderr. Imports that take time stand inside the verbs,
+so that help and checks answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forecast import __version__
+from forecast.errors import DataError, ForecastError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from forecast.data import Data
+    from forecast.inference import Fit
+    from forecast.prediction import Forecast
+    from forecast.spec import Spec
+    from forecast.study import Study
+
+SHOWN = 5  # rows shown of one and the same problem, unless --all
+
+app = typer.Typer(
+    name="forecast",
+    help="Bayesian forecasts of coups, revolutions and leaders' survival.\n\nStart with: forecast run",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+add_app = typer.Typer(help="Append rows to the study's tables: all of them or none.", no_args_is_help=True)
+app.add_typer(add_app, name="add")
+
+StudyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--study", help="Folder with data/ and models/; default: this folder, or the study the package carries."
+    ),
+]
+SpecOption = Annotated[str, typer.Option("--spec", help="Name of a spec in models/, such as default or baseline.")]
+VariationOption = Annotated[str | None, typer.Option("--variation", help="A named variation of the spec.")]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of", metavar="DATE", help="Allow only knowledge of this day or before; default: the last coded day."
+    ),
+]
+CountryOption = Annotated[str, typer.Option("--country", help="ISO 3166 code, such as RUS.")]
+HorizonOption = Annotated[int, typer.Option("--horizon", help="Months ahead.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="INDICATOR=VALUE", help="Hold an indicator at a value; may be repeated."),
+]
+FormatOption = Annotated[str, typer.Option("--format", help="table, json or csv.")]
+
+
+def talk(text: str) -> None:
+    """Write a line to stderr."""
+    print(text, file=sys.stderr)
+
+
+def guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """Turn the package's errors into a message and an exit code."""
+
+    @wraps(verb)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            verb(*args, **kwargs)
+        except DataError as error:
+            show_problems(error.problems, every=False)
+            raise typer.Exit(error.exit_code) from None
+        except ForecastError as error:
+            talk(f"error: {error}")
+            raise typer.Exit(error.exit_code) from None
+
+    return run
+
+
+def show_problems(problems: tuple[Problem, ...], *, every: bool) -> None:
+    """Write problems to stderr; of one and the same problem in many rows, only the first few."""
+    talk(f"{len(problems)} problem{'s' if len(problems) != 1 else ''} in the data")
+    seen: dict[tuple[str, str | None, str], int] = {}
+    for problem in problems:
+        kind = (problem.file, problem.column, problem.message)
+        seen[kind] = seen.get(kind, 0) + 1
+        if every or seen[kind] <= SHOWN:
+            talk(str(problem))
+    for (file, column, message), count in seen.items():
+        if count > SHOWN and not every:
+            talk(f"{file}, column {column}: {message}: in {count - SHOWN} more rows; forecast check --all lists them")
+
+
+def version(value: bool) -> None:
+    """Print the version and stop."""
+    if value:
+        print(f"regime-forecast {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the command as a whole."""
+
+
+@app.command()
+@guarded
+def check(
+    study: StudyOption = None,
+    every: Annotated[bool, typer.Option("--all", help="List every row of every problem.")] = False,
+) -> None:
+    """Validate every table; report all problems at once.
+
+    Example: forecast check --study my-study
+    """
+    from forecast.checks import check_study
+    from forecast.study import find_study
+
+    place = find_study(study)
+    if problems := check_study(place.data):
+        show_problems(tuple(problems), every=every)
+        raise typer.Exit(DataError.exit_code)
+    talk(f"{place.data} is sound")
+
+
+def _cells(row: str, **given: str | None) -> dict[str, str]:
+    from forecast.schema import TABLES
+
+    return {name: given.get(name) or "" for name in TABLES[row].model_fields}
+
+
+def _append(study: Path | None, file: str, rows: list[dict[str, str]], *, dry_run: bool) -> None:
+    from forecast.data import append_rows
+    from forecast.study import find_study
+    from forecast.tables import validate_row
+
+    parsed = [(number, *validate_row(file, number, cells)) for number, cells in enumerate(rows, start=1)]
+    if problems := [problem for _, _, found in parsed for problem in found]:
+        raise DataError(problems)
+    append_rows(find_study(study).data, file, [row for _, row, _ in parsed if row is not None], dry_run=dry_run)
+    talk(
+        f"{len(rows)} row{'s' if len(rows) != 1 else ''} {'would be' if dry_run else ''} added to {file}".replace(
+            "  ", " "
+        )
+    )
+
+
+def _read_rows(file: str, source: str) -> list[dict[str, str]]:
+    """Return the cells of a CSV file, or of standard input for ``-``, whose header is the table's."""
+    import csv
+
+    from forecast.tables import check_header
+
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source} cannot be read: {error}") from None
+    header, *lines = list(csv.reader(text.splitlines())) or [[]]
+    if problems := check_header(file, header):
+        raise DataError(problems)
+    if uneven := [number for number, line in enumerate(lines, start=2) if len(line) != len(header)]:
+        raise UsageError(f"{source}: row {uneven[0]} has not as many fields as the header")
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="FILE", help="CSV file with the table's header; - for standard input.")
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check only; write nothing.")]
+
+
+@add_app.command("indicator")
+@guarded
+def add_indicator(
+    source: FromOption = None,
+    country: str | None = None,
+    indicator: str | None = None,
+    observed_on: str | None = None,
+    value: str | None = None,
+    low: str | None = None,
+    high: str | None = None,
+    coder: str | None = "A",
+    basis: str | None = "judgement",
+    known_on: str | None = None,
+    sources: str | None = None,
+    note: str | None = None,
+    dry_run: DryRunOption = False,
+    study: StudyOption = None,
+) -> None:
+    """Append readings to indicators.csv.
+
+    A correction is a new row with a later known_on.
+
+    Example: forecast add indicator --country RUS --indicator war_balance --observed-on 2024-12-15 --value 0.4 --low 0.2 --high 0.6 --known-on 2024-12-16 --sources plokhy_2023
+    """
+    given = {name: cell for name, cell in locals().items() if name not in {"source", "dry_run", "study"}}
+    rows = _read_rows("indicators.csv", source) if source else [_cells("indicators.csv", **given)]
+    _append(study, "indicators.csv", rows, dry_run=dry_run)
+
+
+@add_app.command("event")
+@guarded
+def add_event(
+    source: FromOption = None,
+    event_id: str | None = None,
+    country: str | None = None,
+    kind: str | None = None,
+    armed: str | None = "0",
+    start: str | None = None,
+    end: str | None = None,
+    result: str | None = "ongoing",
+    inherited: str | None = "0",
+    name: str | None = None,
+    known_on: str | None = None,
+    sources: str | None = None,
+    note: str | None = None,
+    dry_run: DryRunOption = False,
+    study: StudyOption = None,
+) -> None:
+    """Append challenges to events.csv.
+
+    Example: forecast add event --event-id GEO-2024-x --country GEO --kind uprising --start 2024-12-01 --name "..." --known-on 2024-12-01 --sources jones_2012
+    """
+    given = {name_: cell for name_, cell in locals().items() if name_ not in {"source", "dry_run", "study"}}
+    rows = _read_rows("events.csv", source) if source else [_cells("events.csv", **given)]
+    _append(study, "events.csv", rows, dry_run=dry_run)
+
+
+def _open(study: Path | None, spec: str, variation: str | None, as_of: str | None) -> tuple[Study, Data, Spec]:
+    from forecast.data import load_data
+    from forecast.spec import load_spec
+    from forecast.study import find_study
+
+    place = find_study(study)
+    model = load_spec(place.models / f"{spec}.toml")
+    data = load_data(place.data)
+    return place, data.as_of(as_of) if as_of else data, model.varied(variation) if variation else model
+
+
+def _fitted(place: Study, data: Data, model: Spec) -> Fit:
+    from forecast.inference import fit_or_load, fit_path
+
+    if not fit_path(place.build, data, model).exists():
+        talk(f"fitting {model.name} to the data known on {data.known_to} ...")
+    result, kept = fit_or_load(place.build, data, model, progress=sys.stderr.isatty())
+    if kept:
+        talk(f"using the kept fit of {model.name} as of {data.known_to}")
+    return result
+
+
+@app.command()
+@guarded
+def fit(
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Sample the posterior, or find it kept, and report its diagnostics.
+
+    Example: forecast fit --spec baseline --as-of 2022-03-31
+    """
+    place, data, model = _open(study, spec, variation, as_of)
+    result = _fitted(place, data, model)
+    for name, (value, where) in {
+        "worst R-hat": result.diagnostics.rhat,
+        "least bulk ESS": result.diagnostics.ess_bulk,
+        "least tail ESS": result.diagnostics.ess_tail,
+    }.items():
+        print(f"{name}: {value:.4g} ({where})")
+    print(f"divergences: {result.diagnostics.divergences}")
+    result.require_gate()
+
+
+def _settings(pairs: list[str] | None) -> dict[str, float]:
+    settings = {}
+    for pair in pairs or []:
+        name, sign, value = pair.partition("=")
+        try:
+            settings[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--set {pair}: write INDICATOR=NUMBER, such as war_balance=-0.8") from None
+        if not sign:
+            raise UsageError(f"--set {pair}: write INDICATOR=NUMBER, such as war_balance=-0.8")
+    return settings
+
+
+def _check_format(form: str) -> None:
+    if form not in ("table", "json", "csv"):
+        raise UsageError(f"--format {form}: choose table, json or csv")
+
+
+def _predicted(fitted: Fit, data: Data, country: str, horizon: int, settings: dict[str, float]) -> Forecast:
+    from forecast.prediction import predict as forecast_for
+    from forecast.prediction import require_mixed
+
+    fitted.require_gate()
+    result = forecast_for(fitted, data, country, horizon, settings)
+    require_mixed(result, fitted.spec.gate)
+    return result
+
+
+@app.command()
+@guarded
+def predict(
+    country: CountryOption,
+    horizon: HorizonOption = 24,
+    settings: SetOption = None,
+    form: FormatOption = "table",
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Print the probability of each outcome for the leader in office.
+
+    Example: forecast predict --country RUS --as-of 2022-03-31 --horizon 24 --set war_balance=-0.8 --format json
+    """
+    _check_format(form)
+    chosen = _settings(settings)
+    place, data, model = _open(study, spec, variation, as_of)
+    from forecast.prediction import ask, summarise
+
+    ask(data, country, horizon, chosen)  # a question that cannot be answered is refused before anything is sampled
+    result = _predicted(_fitted(place, data, model), data, country, horizon, chosen)
+    question = result.question
+    talk(f"{question.leader}, {question.name}: {question.as_of} to {question.end}")
+    _print_table(
+        summarise(result),
+        form,
+        {
+            "country": country,
+            "leader": question.leader,
+            "as_of": str(question.as_of),
+            "horizon_months": horizon,
+            "horizon_end": str(question.end),
+            "settings": chosen,
+        },
+    )
+
+
+def _print_table(table: Any, form: str, facts: dict[str, Any]) -> None:
+    """Print a table of numbers in the form asked for."""
+    import json
+
+    match form:
+        case "json":
+            flat = json.loads(table.reset_index().to_json(orient="records", double_precision=12))
+            print(json.dumps({**facts, "rows": flat}, indent=1, ensure_ascii=False))
+        case "csv":
+            print(table.to_csv(float_format="%.6f"), end="")
+        case _:
+            print(table.to_string(float_format=lambda value: f"{value:.3f}"))
+
+
+@app.command()
+@guarded
+def claims(
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    form: FormatOption = "table",
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Say what the posterior says of each claim of the founding article.
+
+    Example: forecast claims --format csv
+    """
+    _check_format(form)
+    place, data, model = _open(study, spec, variation, as_of)
+    from forecast.claims import evaluate_claims
+
+    fitted = _fitted(place, data, model)
+    result = _predicted(fitted, data, country, horizon, {})
+    table = evaluate_claims(fitted, data, result)
+    columns = ["estimate", "low", "high", "support", "verdict"] if form == "table" else list(table.columns)
+    _print_table(table[columns], form, {"country": country, "as_of": str(data.known_to)})
+
+
+@app.command()
+@guarded
+def record(
+    country: Annotated[
+        list[str] | None, typer.Option("--country", help="Country to record; may be repeated; default: all in office.")
+    ] = None,
+    horizon: HorizonOption = 24,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only check that the ledger's chain of digests is whole.")
+    ] = False,
+    spec: SpecOption = "default",
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Append forecasts to the ledger of issued forecasts, which is never rewritten.
+
+    Example: forecast record --country RUS --country UKR
+    """
+    from forecast.ledger import read_ledger
+    from forecast.ledger import record as append
+    from forecast.study import find_study
+
+    if verify:
+        rows = read_ledger(find_study(study).reports / "ledger.csv")
+        talk(f"the ledger is whole: {len(rows)} rows")
+        return
+    place, data, model = _open(study, spec, None, as_of)
+    fitted = _fitted(place, data, model)
+    results = [_predicted(fitted, data, name, horizon, {}) for name in country or countries_in_office(data)]
+    talk(f"{append(results, fitted, place.reports / 'ledger.csv')} new rows in the ledger")
+
+
+def countries_in_office(data: Data) -> list[str]:
+    """Return every country with a leader in office on the last day of a view."""
+    return sorted(data.leaders.loc[data.leaders["exit"] == "in_office", "country"].unique())
+
+
+@app.command()
+@guarded
+def report(
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    settings: SetOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Every leader in office.")] = False,
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Folder with report.html.j2 or report.md.j2 of your own.")
+    ] = None,
+    spec: SpecOption = "default",
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Write the probability report of a country: HTML, Markdown and JSON.
+
+    Example: forecast report --country RUS --as-of 2022-03-31
+    """
+    place, data, model = _open(study, spec, None, as_of)
+    chosen = _settings(settings)
+    from forecast.prediction import ask
+    from forecast.report import report_path, write_report
+
+    names = countries_in_office(data) if every else [country]
+    for name in names:
+        ask(data, name, horizon, chosen)
+    fitted = _fitted(place, data, model)
+    for name in names:
+        result = _predicted(fitted, data, name, horizon, chosen)
+        path = report_path(place.reports, result.question)
+        write_report(fitted, data, result, path, template)
+        print(path)
+
+
+@app.command()
+@guarded
+def run(
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    spec: SpecOption = "default",
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """The main job: check, fit or reuse the fit, predict for every leader in office, record, report.
+
+    Ends with the headline of one country and the path of its page.
+
+    Example: forecast run --country UKR
+    """
+    place, data, model = _open(study, spec, None, as_of)
+    talk(f"the data are sound and known to {data.known_to}")
+    from forecast.prediction import ask
+    from forecast.publishing import publish
+
+    ask(data, country, horizon)
+    questions = [ask(data, name, horizon) for name in countries_in_office(data)]
+    edition = publish(_fitted(place, data, model), data, questions, place.reports, progress=sys.stderr.isatty())
+    talk(f"{edition.reports_made} reports made, {edition.rows_recorded} new rows in the ledger")
+    _headline(edition.content[country])
+    print(edition.pages[country])
+
+
+def _headline(content: dict[str, Any]) -> None:
+    question = content["question"]
+    print(f"{question['leader']}, {question['name']}: {question['as_of']} to {question['horizon_end']}")
+    for item in content["outcomes"]:
+        print(f"  {item['label']:<24} {item['probability']:6.1%}   {item['words']}")
+
+
+@app.command()
+@guarded
+def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
+    """Make a new study: codebook, specs and sources of the default study, with empty tables.
+
+    Example: forecast init my-study
+    """
+    from forecast.study import new_study
+
+    place = new_study(folder)
+    talk(
+        f"{place.source} is a new study; code countries.csv and leaders.csv first, then forecast check --study {folder}"
+    )

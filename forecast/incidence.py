@@ -1,0 +1,131 @@
+"""Cumulative incidence: from monthly rates to the probability of each outcome by each month.
+
+Plain arrays, draws first. Coherent by construction: every outcome is a share of the same unit mass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr
+
+from forecast.design import YEAR
+
+
+@dataclass(frozen=True)
+class Ongoing:
+    """Challenges that have begun and not ended: their kind and age in days."""
+
+    kind: tuple[int, ...]
+    days: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Length:
+    """Log days of a challenge (draw x kind): mean, what removal adds to it, and standard deviation."""
+
+    mean: Any
+    shift: Any
+    sd: Any
+
+
+def incidence(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: Any) -> tuple[Any, Any]:
+    """Return cumulative outcome probabilities and attempt probabilities.
+
+    Rates are constant within a month. A challenge that begins in a month begins in its middle on
+    average, succeeds with the month's probability, and then takes effect after its length; until
+    then the leader is in office. Challenges that fail leave the leader exposed as before.
+
+    Parameters
+    ----------
+    rate : array (draw x month x cause)
+        Per leader-year.
+    success : array (draw x month x kind)
+        P(removed | challenge).
+    length : Length
+    ongoing : Ongoing
+        Challenges under way at the start.
+    years : array (month)
+        Length of each month.
+
+    Returns
+    -------
+    probability : array (draw x month x outcome)
+    attempt : array (draw x month x kind)
+    """
+    challenge = rate[..., :2]
+    fatal = challenge * success
+    leaving = np.concatenate([fatal, rate[..., 2:]], axis=-1)
+    mass = _mass(leaving, leaving.sum(axis=-1), years)
+    took_effect = np.stack([_delayed(mass[..., kind], length, kind, years) for kind in (0, 1)], axis=-1)
+    other = mass[..., 2].cumsum(axis=-1)
+    quiet = np.exp(-np.cumsum(rate.sum(axis=-1) * years, axis=-1))
+    pending, weight = _pending(ongoing, success[:, 0], length, years)
+    removed = pending + weight[:, None, None] * took_effect
+    other, quiet = weight[:, None] * other, quiet * (0.0 if ongoing.kind else 1.0)
+    challenged = 1.0 - removed.sum(axis=-1) - other - quiet
+    probability = np.stack([removed[..., 0], removed[..., 1], other, challenged, quiet], axis=-1)
+    return probability, _attempts(challenge, leaving, years, ongoing, weight)
+
+
+def _mass(rates: Any, total: Any, years: Any) -> Any:
+    """Return the probability of each event in each month when any of them ends the exposure."""
+    survival = np.exp(-np.cumsum(total * years, axis=-1))
+    before = np.concatenate([np.ones_like(survival[:, :1]), survival[:, :-1]], axis=-1)
+    return rates / total[..., None] * (before - survival)[..., None]
+
+
+def _delayed(mass: Any, length: Length, kind: int, years: Any) -> Any:
+    """Return the cumulative probability of events that take effect after a challenge's length."""
+    ends = np.cumsum(years) * YEAR
+    age = ends[None, :] - (ends - years * YEAR / 2)[:, None]
+    done = _finished(np.maximum(age, 0.0), length, kind)
+    return np.einsum("ds,dst->dt", mass, done * (age > 0))
+
+
+def _finished(days: Any, length: Length, kind: int) -> Any:
+    """Return P(a challenge that removes the leader takes at most so many days), for each draw."""
+    shape = (-1, *([1] * np.ndim(days)))
+    mean, sd = (length.mean + length.shift)[:, kind].reshape(shape), length.sd[:, kind].reshape(shape)
+    return ndtr((np.log(days + 1.0) - mean) / sd)
+
+
+def _pending(ongoing: Ongoing, success: Any, length: Length, years: Any) -> tuple[Any, Any]:
+    """Return removals by challenges under way, and the weight of the worlds in which all of them fail.
+
+    Having lasted so long is itself news: it makes removal less likely where removals are quick.
+    """
+    removed = np.zeros((len(success), len(years), 2))
+    weight = np.ones(len(success))
+    ahead = np.cumsum(years) * YEAR
+    for kind, days in zip(ongoing.kind, ongoing.days, strict=True):
+        chance = _updated(success[:, kind], _log_tail(days, length, kind, 1.0), _log_tail(days, length, kind, 0.0))
+        later = np.stack([_log_tail(days + day, length, kind, 1.0) for day in ahead], axis=1)
+        left = later - _log_tail(days, length, kind, 1.0)[:, None]
+        removed[..., kind] += (weight * chance)[:, None] * -np.expm1(left)
+        weight = weight * (1.0 - chance)
+    return removed, weight
+
+
+def _log_tail(days: float, length: Length, kind: int, removes: float) -> Any:
+    """Return log P(a challenge lasts longer than so many days)."""
+    mean = length.mean[:, kind] + removes * length.shift[:, kind]
+    return log_ndtr((mean - np.log(days + 1.0)) / length.sd[:, kind])
+
+
+def _updated(chance: Any, log_removes: Any, log_fails: Any) -> Any:
+    """Return P(removes | has lasted so long) by Bayes' rule."""
+    odds = np.exp(log_removes - log_fails) * chance / (1.0 - chance)
+    return odds / (1.0 + odds)
+
+
+def _attempts(challenge: Any, leaving: Any, years: Any, ongoing: Ongoing, weight: Any) -> Any:
+    """Return P(at least one challenge of each kind begins in office, or is under way)."""
+    columns = []
+    for kind in (0, 1):
+        rest = leaving.sum(axis=-1) - leaving[..., kind]
+        begins = _mass(challenge[..., [kind]], challenge[..., kind] + rest, years)[..., 0].cumsum(axis=-1)
+        columns.append(np.ones_like(begins) if kind in ongoing.kind else weight[:, None] * begins)
+    return np.stack(columns, axis=-1)

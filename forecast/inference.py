@@ -1,0 +1,249 @@
+"""Sampling, the diagnostics gate, and fits that carry their provenance."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+import forecast
+from forecast.data import Data
+from forecast.design import build_design
+from forecast.errors import GateError, SpecError
+from forecast.files import digest
+from forecast.spec import Gate, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+LIBRARIES = ("pymc", "nutpie", "arviz-stats", "numpy", "pandas", "xarray")
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How well the chains agree, over every parameter.
+
+    Attributes
+    ----------
+    rhat, ess_bulk, ess_tail : tuple of (float, str)
+        The worst value and the parameter that has it.
+    divergences : int
+    """
+
+    rhat: tuple[float, str]
+    ess_bulk: tuple[float, str]
+    ess_tail: tuple[float, str]
+    divergences: int
+
+    def failures(self, gate: Gate) -> list[str]:
+        """Return what keeps the fit from being published; empty when it may be."""
+        found = []
+        if self.divergences > gate.divergences:
+            found.append(f"{self.divergences} divergent transitions (at most {gate.divergences})")
+        if not self.rhat[0] <= gate.rhat:
+            found.append(f"R-hat {self.rhat[0]:.4f} of {self.rhat[1]} (at most {gate.rhat})")
+        for name, (value, where) in (("bulk", self.ess_bulk), ("tail", self.ess_tail)):
+            if not value >= gate.ess:
+                found.append(f"{name} ESS {value:.0f} of {where} (at least {gate.ess:.0f})")
+        return found
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A posterior with what it was made from.
+
+    Attributes
+    ----------
+    posterior : xarray.Dataset
+        Draws of every parameter (chain x draw x ...).
+    design : xarray.Dataset
+        The design that it was conditioned on; forecasts take their levels and scales from it.
+    spec : Spec
+    diagnostics : Diagnostics
+    provenance : dict
+        Digests, seed, versions and settings.
+    """
+
+    posterior: xr.Dataset
+    design: xr.Dataset
+    spec: Spec
+    diagnostics: Diagnostics
+    provenance: dict[str, Any]
+
+    def require_gate(self) -> None:
+        """Raise GateError unless the fit may be published from."""
+        if failures := self.diagnostics.failures(self.spec.gate):
+            listed = "; ".join(failures)
+            raise GateError(
+                f"the fit did not pass the diagnostics gate, so nothing is published: {listed}. "
+                "Raise sampling.draws, sampling.tune or sampling.target_accept in the spec and fit again"
+            )
+
+
+def fit(data: Data, spec: Spec, *, progress: bool = False) -> Fit:
+    """Sample the posterior of a spec given a study as of a day.
+
+    Parameters
+    ----------
+    data : Data
+    spec : Spec
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    Fit
+        Whether or not it passes the gate; publishing verbs call `Fit.require_gate`.
+    """
+    from forecast.model import build_model
+
+    design = build_design(data, spec)
+    tree = sample(build_model(design, spec), spec, progress=progress)
+    posterior = tree["posterior"].to_dataset()
+    return Fit(
+        posterior=posterior.drop_vars([name for name in posterior if str(name).endswith("_z")]),
+        design=design,
+        spec=spec,
+        diagnostics=diagnose(posterior, tree["sample_stats"].to_dataset()),
+        provenance=describe_run(data, spec),
+    )
+
+
+def sample(model: Any, spec: Spec, *, progress: bool = False) -> xr.DataTree:
+    """Return the draws of nutpie's NUTS for a model under a spec's settings."""
+    import nutpie
+
+    settings = spec.sampling
+    tree: xr.DataTree = nutpie.sample(
+        nutpie.compile_pymc_model(model),
+        draws=settings.draws,
+        tune=settings.tune,
+        chains=settings.chains,
+        seed=settings.seed,
+        target_accept=settings.target_accept,
+        save_warmup=False,
+        progress_bar=progress,
+    )
+    return tree
+
+
+def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> Diagnostics:
+    """Return the worst R-hat and effective sample sizes over every parameter that varies."""
+    import arviz_stats
+
+    varying = _varying(posterior)
+    return Diagnostics(
+        rhat=_worst(arviz_stats.rhat(varying), np.nanmax, np.nanargmax),
+        ess_bulk=_worst(arviz_stats.ess(varying, method="bulk"), np.nanmin, np.nanargmin),
+        ess_tail=_worst(arviz_stats.ess(varying, method="tail"), np.nanmin, np.nanargmin),
+        divergences=int(stats["diverging"].sum()),
+    )
+
+
+def _varying(posterior: xr.Dataset) -> xr.Dataset:
+    """Stack each variable and leave out entries that are constant by construction."""
+    stacked = {}
+    for name, variable in posterior.items():
+        flat = variable.to_numpy().reshape(*variable.shape[:2], -1)
+        keep = flat.std(axis=(0, 1)) > 0
+        labels = np.array(_labels(str(name), variable), dtype=object)[keep]
+        dim = f"{name}_entry"
+        stacked[name] = xr.DataArray(flat[..., keep], dims=("chain", "draw", dim), coords={dim: labels})
+    return xr.Dataset(stacked)
+
+
+def _labels(name: str, variable: xr.DataArray) -> list[str]:
+    dims = variable.dims[2:]
+    if not dims:
+        return [name]
+    index = variable.isel(chain=0, draw=0).stack(entry=dims).indexes["entry"]
+    return [f"{name}[{', '.join(map(str, np.atleast_1d(np.array(key, dtype=object))))}]" for key in index]
+
+
+def _worst(values: xr.Dataset, extreme: Any, where: Any) -> tuple[float, str]:
+    worst: tuple[float, str] | None = None
+    for name, variable in values.items():
+        flat = variable.to_numpy().ravel()
+        if not np.isfinite(flat).all():
+            return float("nan"), _entry(name, variable, int(np.argmin(np.isfinite(flat))))
+        found = float(extreme(flat)), _entry(name, variable, int(where(flat)))
+        if worst is None or extreme([worst[0], found[0]]) == found[0]:
+            worst = found
+    if worst is None:
+        raise SpecError("the posterior has no parameter that varies")
+    return worst
+
+
+def _entry(name: Hashable, variable: xr.DataArray, place: int) -> str:
+    return str(variable[f"{name}_entry"].to_numpy()[place])
+
+
+def describe_run(data: Data, spec: Spec) -> dict[str, Any]:
+    """Return the facts that a reader needs to reproduce a fit."""
+    return {
+        "data_digest": data.digest,
+        "spec": spec.name,
+        "spec_digest": spec.digest,
+        "known_to": str(data.known_to),
+        "sampling": spec.sampling.model_dump(),
+        "versions": {"regime-forecast": forecast.__version__, **{name: version(name) for name in LIBRARIES}},
+        "python": platform.python_version(),
+    }
+
+
+def fit_key(data: Data, spec: Spec) -> str:
+    """Return the name under which the fit of these data and this spec is kept."""
+    return digest([data.digest, spec.digest, forecast.__version__])[:16]
+
+
+def fit_path(build: Path, data: Data, spec: Spec) -> Path:
+    """Return where the fit of these data and this spec is kept."""
+    return build / "fits" / f"{spec.name}-{data.known_to}-{fit_key(data, spec)}.nc"
+
+
+def save_fit(result: Fit, path: Path) -> None:
+    """Write a fit to a netCDF file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tree = xr.DataTree.from_dict({"posterior": result.posterior, "design": result.design})
+    tree.attrs["spec"] = result.spec.model_dump_json()
+    tree.attrs["provenance"] = json.dumps(result.provenance)
+    tree.attrs["diagnostics"] = json.dumps(vars(result.diagnostics))
+    temporary = path.with_name(f".{path.name}.part")
+    tree.to_netcdf(temporary, engine="netcdf4")
+    temporary.replace(path)
+
+
+def load_fit(path: Path | str) -> Fit:
+    """Read a fit that `save_fit` wrote."""
+    with xr.open_datatree(path, engine="netcdf4") as tree:
+        posterior = tree["posterior"].to_dataset().load()
+        design = tree["design"].to_dataset().load()
+        facts = json.loads(tree.attrs["diagnostics"])
+        return Fit(
+            posterior=posterior,
+            design=design,
+            spec=Spec.model_validate_json(tree.attrs["spec"]),
+            diagnostics=Diagnostics(
+                rhat=tuple(facts["rhat"]),
+                ess_bulk=tuple(facts["ess_bulk"]),
+                ess_tail=tuple(facts["ess_tail"]),
+                divergences=facts["divergences"],
+            ),
+            provenance=json.loads(tree.attrs["provenance"]),
+        )
+
+
+def fit_or_load(build: Path, data: Data, spec: Spec, *, progress: bool = False) -> tuple[Fit, bool]:
+    """Return the kept fit of these data and this spec, or sample and keep it; and whether it was kept."""
+    path = fit_path(build, data, spec)
+    if path.exists():
+        return load_fit(path), True
+    result = fit(data, spec, progress=progress)
+    save_fit(result, path)
+    return result, False

@@ -1,0 +1,107 @@
+"""The forecast ledger: every number issued, in the order of issue, never rewritten.
+
+Each row carries the digest of the row before it, so a changed, moved or missing row breaks the chain.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from forecast.errors import LedgerError
+from forecast.files import digest, locked, write_atomically
+from forecast.inference import Fit
+from forecast.prediction import Forecast, summarise
+
+COLUMNS = (
+    "issued_on", "country", "leader", "outcome", "as_of", "horizon_months", "horizon_end", "probability", "p05", "p25",
+    "p75", "p95", "spec", "data_digest", "spec_digest", "seed", "version", "previous", "digest",
+)  # fmt: skip
+KEY = ("country", "outcome", "as_of", "horizon_end", "data_digest", "spec_digest", "version")
+START = "0" * 64
+
+
+def rows_of(forecast: Forecast, fit: Fit, issued_on: date) -> list[dict[str, str]]:
+    """Return a forecast as ledger rows, one for each outcome, not yet chained."""
+    question, facts = forecast.question, fit.provenance
+    fixed = {
+        "issued_on": str(issued_on), "country": question.country, "leader": question.leader,
+        "as_of": str(question.as_of), "horizon_months": str(question.horizon), "horizon_end": str(question.end),
+        "spec": facts["spec"], "data_digest": facts["data_digest"], "spec_digest": facts["spec_digest"],
+        "seed": str(facts["sampling"]["seed"]), "version": facts["versions"]["regime-forecast"],
+    }  # fmt: skip
+    return [
+        {**fixed, "outcome": str(outcome), **{name: f"{value:.6f}" for name, value in line.items()}}
+        for outcome, line in summarise(forecast).iterrows()
+    ]
+
+
+def read_ledger(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a ledger whose chain is whole.
+
+    Raises
+    ------
+    LedgerError
+        When a row was changed, moved, removed or torn.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if tuple(reader.fieldnames or ()) != COLUMNS or not text.endswith("\n"):
+        raise LedgerError(f"{path} is not a whole ledger: its header or its end is damaged; restore it from git")
+    rows, previous = list(reader), START
+    for number, row in enumerate(rows, start=2):
+        if None in row or row["previous"] != previous or row["digest"] != _row_digest(row):
+            raise LedgerError(f"{path}, row {number}: the chain of digests is broken; restore the file from git")
+        previous = row["digest"]
+    return rows
+
+
+def _row_digest(row: dict[str, str]) -> str:
+    return digest({name: row[name] for name in COLUMNS if name != "digest"})
+
+
+def record(forecasts: Sequence[Forecast], fit: Fit, path: Path, issued_on: date | None = None) -> int:
+    """Append forecasts to the ledger and return how many rows are new.
+
+    A question that was already answered from the same data, spec and version keeps its first answer.
+
+    Raises
+    ------
+    GateError
+        When the fit did not pass the diagnostics gate.
+    LedgerError
+        When the ledger's chain is broken.
+    """
+    fit.require_gate()
+    day = issued_on or date.today()
+    return append_rows([row for forecast in forecasts for row in rows_of(forecast, fit, day)], path)
+
+
+def append_rows(issued: Sequence[dict[str, str]], path: Path) -> int:
+    """Chain rows to the ledger's end, leaving out those already answered; return how many are new."""
+    with locked(path.parent):
+        rows = read_ledger(path)
+        known = {tuple(row[name] for name in KEY) for row in rows}
+        previous = rows[-1]["digest"] if rows else START
+        fresh = []
+        for row in issued:
+            if tuple(row[name] for name in KEY) not in known:
+                chained = {**row, "previous": previous}
+                previous = chained["digest"] = _row_digest(chained)
+                fresh.append(chained)
+        if fresh:
+            write_atomically(path, _text(rows + fresh))
+    return len(fresh)
+
+
+def _text(rows: list[dict[str, str]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,215 @@
+"""A model as a small document: what enters, under which priors, and which claims are read from it.
+
+A spec is a TOML file of `models/`. Unknown keys are errors, defaults live here, and a variation is a
+named set of changes to a base spec whose digest it carries.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from forecast.errors import SpecError
+from forecast.files import digest
+from forecast.schema import CAUSES, COMPUTED, KINDS, Cause, ChallengeKind, faults
+
+
+class Part(BaseModel):
+    """A part of a spec; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Normal(Part):
+    """A normal prior."""
+
+    mean: float = 0.0
+    sd: float = Field(gt=0)
+
+
+class Effect(Part):
+    """The prior of one term's effect on some causes (onset) or kinds of challenge (result).
+
+    The effect is on the log scale per half of the indicator's range, so moving an indicator from its
+    low to its high end multiplies a rate by exp(2 x effect).
+    """
+
+    term: str = Field(description="an indicator, or two joined by a colon for their product")
+    on: tuple[Cause, ...]
+    mean: float = 0.0
+    sd: float = Field(0.5, gt=0)
+    varies_by_group: bool = False
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The indicators whose product the term is."""
+        return tuple(self.term.split(":"))
+
+
+class Onset(Part):
+    """Priors of the onset stage; rates are per leader-year, for average values of the terms."""
+
+    baseline: dict[Cause, Normal]
+    group_sd: float = Field(0.5, gt=0)
+    country_sd: float = Field(0.5, gt=0)
+    period_sd: float = Field(0.3, gt=0)
+    slope_sd: float = Field(0.25, gt=0)
+    period_years: int = Field(10, gt=0)
+    effects: tuple[Effect, ...] = ()
+
+
+class Ordered(Part):
+    """Prior of the result of one kind of challenge.
+
+    `failed` is the log odds of failure against anything better; `gap` the distance on the same
+    scale to the second cut point, so a small gap makes concessions rare.
+    """
+
+    failed: Normal
+    gap: Normal
+
+
+class ResultStage(Part):
+    """Priors of the result stage: failed < concession < removed."""
+
+    cutpoints: dict[ChallengeKind, Ordered]
+    group_sd: float = Field(0.5, gt=0)
+    effects: tuple[Effect, ...] = ()
+    log_days: dict[ChallengeKind, Normal]
+    log_days_sd: float = Field(1.5, gt=0)
+    removal_log_days_sd: float = Field(1.0, gt=0)
+
+
+class Sampling(Part):
+    """How the posterior is sampled."""
+
+    draws: int = Field(1250, ge=10)
+    tune: int = Field(700, ge=10)
+    chains: int = Field(4, ge=2)
+    target_accept: float = Field(0.8, gt=0.5, lt=1)
+    seed: int = 20221023
+
+
+class Gate(Part):
+    """What a fit must reach before anything is published from it."""
+
+    rhat: float = 1.01
+    ess: float = 400
+    divergences: int = 0
+
+
+class Claim(Part):
+    """A statement of the founding article and how the posterior answers it.
+
+    `kind` says what is looked at: ``effect`` (one or more terms on a cause), ``result`` (terms on the
+    result of a challenge), ``coup_over_revolution`` (which outcome is likelier in the forecast),
+    ``share`` (the part of the forecast's spread that a term's range accounts for) or ``episodes``
+    (which challenges are in the data).
+    """
+
+    id: str
+    statement: str
+    kind: Literal["effect", "result", "coup_over_revolution", "share", "episodes"]
+    on: tuple[Cause, ...] = ()
+    terms: tuple[str, ...] = ()
+    expected: Literal["positive", "negative", "none"] = "none"
+    groups: tuple[str, ...] = ()
+
+
+class Spec(Part):
+    """A complete model spec."""
+
+    name: str
+    title: str
+    onset: Onset
+    result: ResultStage
+    sampling: Sampling = Sampling()
+    gate: Gate = Gate()
+    claims: tuple[Claim, ...] = ()
+    variations: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Spec:
+        for stage, got, wanted in (
+            ("onset.baseline", self.onset.baseline, CAUSES),
+            ("result.cutpoints", self.result.cutpoints, KINDS),
+            ("result.log_days", self.result.log_days, KINDS),
+        ):
+            if missing := [name for name in wanted if name not in got]:
+                raise ValueError(f"{stage} lacks {', '.join(missing)}")
+        for stage, effects in (("onset", self.onset.effects), ("result", self.result.effects)):
+            terms = [effect.term for effect in effects]
+            if twice := sorted({term for term in terms if terms.count(term) > 1}):
+                raise ValueError(f"{stage}.effects names {', '.join(twice)} twice")
+        return self
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of everything that shapes the posterior; titles and claims do not."""
+        return digest(self.model_dump(include={"onset", "result", "sampling"}))
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        """Every indicator that a term of either stage uses, in the order of first use."""
+        effects = (*self.onset.effects, *self.result.effects)
+        return tuple(dict.fromkeys(factor for effect in effects for factor in effect.factors))
+
+    def check_terms(self, known: Mapping[str, Any]) -> None:
+        """Raise SpecError unless every indicator used is in the codebook."""
+        if unknown := [name for name in self.indicators if name not in known and name not in COMPUTED]:
+            raise SpecError(f"spec {self.name}: {', '.join(unknown)} not in the codebook; known are {', '.join(known)}")
+
+    def varied(self, name: str) -> Spec:
+        """Return this spec under one of its named variations."""
+        if name not in self.variations:
+            known = ", ".join(self.variations) or "none"
+            raise SpecError(f"spec {self.name} has no variation {name!r}; it has: {known}")
+        return self.changed(self.variations[name], name=f"{self.name}+{name}")
+
+    def changed(self, changes: Mapping[str, Any], name: str | None = None) -> Spec:
+        """Return this spec with values replaced at dotted places, such as ``onset.group_sd``."""
+        content = self.model_dump()
+        for place, value in changes.items():
+            _replace(content, place.split("."), value, self.name)
+        return _validated({**content, "name": name or self.name}, self.name)
+
+
+def _replace(content: dict[str, Any], place: list[str], value: Any, spec: str) -> None:
+    *path, last = place
+    for key in path:
+        content = content.get(key, {})
+    if not isinstance(content, dict) or last not in content:
+        raise SpecError(f"spec {spec} has no place {'.'.join(place)} to change")
+    content[last] = value
+
+
+def _validated(content: dict[str, Any], source: str) -> Spec:
+    try:
+        return Spec.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{place}: {message}" for place, _, message, _ in faults(error)]
+        raise SpecError("\n".join([f"{source} is not a valid spec", *lines])) from None
+
+
+def load_spec(path: Path | str) -> Spec:
+    """Read a model spec.
+
+    Raises
+    ------
+    SpecError
+        When the file is missing, not TOML, or asks for something unknown.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.toml"))) or "none"
+        raise SpecError(f"there is no spec {path.name} in {path.parent}; it has: {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name} is not TOML: {error}") from None
+    return _validated(content, path.name)

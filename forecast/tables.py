@@ -1,0 +1,201 @@
+"""Read one CSV table as bytes, line by line, and say everything that is wrong with it.
+
+A damaged file is never guessed at: what a spreadsheet, an editor or a broken download does to a
+table is named with its row, and the typed rows that could be read are returned beside the problems.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from forecast.errors import Problem
+from forecast.schema import TABLES, Row, faults
+
+Numbered = tuple[int, Row]
+
+BOM = b"\xef\xbb\xbf"
+MOJIBAKE = ("Ã©", "Ã¤", "Ã¶", "Ã¼", "Ã¨", "â€", "Â ", "\ufffd")
+
+
+def read_table(path: Path) -> tuple[list[Numbered], list[Problem]]:
+    """Return the rows of a table with their line numbers, and every problem found on the way.
+
+    Parameters
+    ----------
+    path : Path
+        A file named as one of the tables of `schema.TABLES`.
+    """
+    if not path.is_file():
+        return [], [
+            Problem(path.name, None, None, None, "the file is missing", "restore it, or start with forecast init")
+        ]
+    raw = path.read_bytes()
+    text, problems = _decode(path.name, raw)
+    if text is None:
+        return [], problems
+    lines, torn = _split(path.name, text)
+    problems += torn
+    if not lines:
+        problems.append(
+            Problem(path.name, None, None, None, "the file is empty", "restore it; a table has at least its header")
+        )
+        return [], problems
+    header_problems = check_header(path.name, lines[0][1])
+    if header_problems:
+        return [], problems + header_problems
+    rows, row_problems = parse_rows(path.name, lines[0][1], lines[1:])
+    return rows, problems + row_problems
+
+
+def _decode(file: str, raw: bytes) -> tuple[str | None, list[Problem]]:
+    problems = []
+    if raw.startswith(BOM):
+        problems.append(
+            Problem(file, 1, None, None, "the file starts with a byte order mark", "save it as UTF-8 without BOM")
+        )
+        raw = raw[len(BOM) :]
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row = raw.count(b"\n", 0, error.start) + 1
+        bad = ascii(raw[error.start : error.end])
+        problems.append(Problem(file, row, None, bad, "the bytes are not UTF-8", "save the file as UTF-8"))
+        return None, problems
+    if "\r" in text:
+        row = text.count("\n", 0, text.index("\r")) + 1
+        problems.append(Problem(file, row, None, None, "lines end in CR LF or CR", "save the file with LF line ends"))
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text and not text.endswith("\n"):
+        row = text.count("\n") + 1
+        problems.append(
+            Problem(file, row, None, None, "the last line has no end, so the file may be cut off", "restore the rest")
+        )
+    return text, problems
+
+
+def _split(file: str, text: str) -> tuple[list[tuple[int, list[str]]], list[Problem]]:
+    reader = csv.reader(io.StringIO(text), strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    try:
+        lines.extend((reader.line_num, fields) for fields in reader)
+    except csv.Error as error:
+        return lines, [
+            Problem(
+                file,
+                reader.line_num,
+                None,
+                None,
+                f"broken quoting ({error})",
+                "close the quotation mark, double inner ones",
+            )
+        ]
+    return lines, []
+
+
+def check_header(file: str, header: list[str]) -> list[Problem]:
+    """Return what is wrong with a header: wrong separator, missing, unknown, doubled or moved columns."""
+    expected = list(TABLES[file].model_fields)
+    if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
+        return [Problem(file, 1, None, separator, "columns are not separated by commas", "save as comma-separated CSV")]
+    problems = [
+        Problem(file, 1, name, None, "the column stands twice", "delete one of the two")
+        for name in dict.fromkeys(header)
+        if header.count(name) > 1
+    ]
+    problems += [
+        Problem(file, 1, name, None, "the column is missing", f"add it; the header is {','.join(expected)}")
+        for name in expected
+        if name not in header
+    ]
+    problems += [
+        Problem(
+            file,
+            1,
+            name or "(no name)",
+            None,
+            "the column is unknown",
+            f"remove or rename it; the header is {','.join(expected)}",
+        )
+        for name in dict.fromkeys(header)
+        if name not in expected
+    ]
+    if not problems and header != expected:
+        moved = next(name for name, right in zip(header, expected, strict=True) if name != right)
+        problems.append(
+            Problem(file, 1, moved, None, "columns are out of order", f"use the order {','.join(expected)}")
+        )
+    return problems
+
+
+def parse_rows(
+    file: str, header: list[str], lines: list[tuple[int, list[str]]]
+) -> tuple[list[Numbered], list[Problem]]:
+    """Return typed rows and the problems of those that do not fit their types."""
+    rows: list[Numbered] = []
+    problems: list[Problem] = []
+    for number, fields in lines:
+        row, found = _parse_row(file, number, header, fields)
+        problems += found
+        if row is not None:
+            rows.append((number, row))
+    return rows, problems
+
+
+def _parse_row(file: str, number: int, header: list[str], fields: list[str]) -> tuple[Row | None, list[Problem]]:
+    if not any(fields):
+        return None, [Problem(file, number, None, None, "the row is empty", "delete it")]
+    if len(fields) != len(header):
+        message = f"the row has {len(fields)} fields where the header has {len(header)}"
+        return None, [Problem(file, number, None, None, message, "add or remove commas; quote a text that holds one")]
+    cells = dict(zip(header, fields, strict=True))
+    problems = [problem for name, text in cells.items() if (problem := _damaged_text(file, number, name, text))]
+    row, found = validate_row(file, number, cells)
+    return (None if problems else row), problems + found
+
+
+def _damaged_text(file: str, number: int, column: str, text: str) -> Problem | None:
+    if text != text.strip():
+        return Problem(file, number, column, text, "has a space at an end", "remove it")
+    if any(sign in text for sign in MOJIBAKE):
+        return Problem(file, number, column, text, "was read in a wrong encoding once", "retype the letters in UTF-8")
+    return None
+
+
+def validate_row(file: str, number: int | None, cells: dict[str, Any]) -> tuple[Row | None, list[Problem]]:
+    """Return the typed row, or the problems that keep it from being one."""
+    try:
+        return TABLES[file].model_validate(cells), []
+    except ValidationError as error:
+        return None, [Problem(file, number, *fault) for fault in faults(error)]
+
+
+def cell(value: Any) -> str:
+    """Return a typed value as it stands in a table.
+
+    Examples
+    --------
+    >>> cell(True), cell(None), cell(("archigos", "hale_2015")), cell(0.5)
+    ('1', '', 'archigos;hale_2015', '0.5')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple):
+        return ";".join(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def format_rows(rows: list[Row]) -> str:
+    """Return rows as CSV lines without a header, each with its line end."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([cell(value) for _, value in row] for row in rows)
+    return buffer.getvalue()
