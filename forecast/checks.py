@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from forecast.errors import Problem
 from forecast.schema import (
+    COMPUTED,
     TABLES,
     Codebook,
     CountryRow,
@@ -29,7 +30,7 @@ from forecast.schema import (
     faults,
     read_codebook,
 )
-from forecast.tables import read_table
+from forecast.tables import cell, decode, read_table
 
 REMOVALS = {"coup": "coup_attempt", "revolution": "uprising"}
 
@@ -62,7 +63,8 @@ class Tables:
 def read_study(folder: Path) -> tuple[Tables | None, list[Problem]]:
     """Return the tables of a study's `data` folder and every problem found while reading them.
 
-    The tables are None when a file is so damaged that rules over the tables would only add noise.
+    The tables are None when something could not be read. Rules over whole tables would only add noise
+    then, but every row that could be read is still held against the rules over single rows.
     """
     problems: list[Problem] = []
     read: dict[str, tuple[tuple[int, Row], ...]] = {}
@@ -74,14 +76,17 @@ def read_study(folder: Path) -> tuple[Tables | None, list[Problem]]:
     problems += found
     sources, found = read_bibliography(folder / "sources.bib")
     problems += found
-    if codebook is None or problems:
+    if codebook is None or not sources:
         return None, problems
-    return Tables(codebook=codebook, sources=sources, **read), []  # type: ignore[arg-type]
+    tables = Tables(codebook=codebook, sources=sources, **read)  # type: ignore[arg-type]
+    if problems:
+        return None, problems + [problem for rule in ROW_RULES for problem in rule(tables)]
+    return tables, []
 
 
 def _read_codebook(path: Path) -> tuple[Codebook | None, list[Problem]]:
     try:
-        return read_codebook(path), []
+        return (codebook := read_codebook(path)), list(_codebook_rules(path.name, codebook))
     except OSError:
         return None, [
             Problem(path.name, None, None, None, "the file is missing", "restore it, or start with forecast init")
@@ -91,18 +96,45 @@ def _read_codebook(path: Path) -> tuple[Codebook | None, list[Problem]]:
             Problem(path.name, None, None, None, f"is not TOML ({error})", "correct the syntax at that place")
         ]
     except ValidationError as error:
-        return None, [Problem(path.name, None, *fault) for fault in faults(error)]
+        return None, [
+            Problem(path.name, None, column.removeprefix("indicators."), value, message, remedy)
+            for column, value, message, remedy in faults(error)
+        ]
+
+
+def _codebook_rules(file: str, codebook: Codebook) -> Iterator[Problem]:
+    last = codebook.study.coded_to
+    if last > date.today():
+        yield Problem(file, None, "study.coded_to", str(last), "is in the future", "write the last day that is coded")
+    for name, entry in codebook.indicators.items():
+        if (entry.role == "computed") != (name in COMPUTED):
+            message = f"does not fit: the package computes {' and '.join(COMPUTED)}, and nothing else"
+            yield Problem(file, None, f"{name}.role", entry.role, message, "correct the role or the name")
 
 
 def read_bibliography(path: Path) -> tuple[frozenset[str], list[Problem]]:
     """Return the keys of a BibTeX file; only the keys matter to the checks."""
     if not path.is_file():
         return frozenset(), [Problem(path.name, None, None, None, "the file is missing", "restore it")]
-    keys = re.findall(r"^@\w+\{([^,\s]+),", path.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE)
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    return frozenset(keys), [
-        Problem(path.name, None, key, None, "the key stands twice", "rename or remove one entry") for key in twice
-    ]
+    text, problems = decode(path.name, path.read_bytes())
+    if text is None:
+        return frozenset(), problems
+    keys: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.startswith("@") or re.match(r"@(comment|preamble|string)\b", line, flags=re.IGNORECASE):
+            continue
+        key = re.match(r"@\w+\{([^,\s]+),", line)
+        if key is None:
+            message, remedy = "is not the beginning of a BibTeX entry", "write @kind{key, and the fields"
+            problems.append(Problem(path.name, number, None, line[:60], message, remedy))
+        elif key[1] in keys:
+            message = f"repeats the key of row {keys[key[1]]}"
+            problems.append(Problem(path.name, number, "key", key[1], message, "rename or remove one entry"))
+        else:
+            keys[key[1]] = number
+    if not keys and not problems:
+        problems.append(Problem(path.name, None, None, None, "the file has no entry", "restore it"))
+    return frozenset(keys), problems
 
 
 def check_study(folder: Path) -> list[Problem]:
@@ -117,8 +149,14 @@ def check_tables(tables: Tables) -> list[Problem]:
 
 
 def _at(file: str, number: int, column: str, row: Row, message: str, remedy: str) -> Problem:
-    value = getattr(row, column)
-    return Problem(file, number, column, "" if value is None else str(value), message, remedy)
+    return Problem(file, number, column, cell(getattr(row, column)), message, remedy)
+
+
+def something_coded(tables: Tables) -> Iterator[Problem]:
+    """A study has a country."""
+    if not tables.countries:
+        message = "has no rows, so there is nothing to forecast yet"
+        yield Problem("countries.csv", None, None, None, message, "code countries.csv, then leaders.csv")
 
 
 def unique_keys(tables: Tables) -> Iterator[Problem]:
@@ -142,6 +180,16 @@ def unique_keys(tables: Tables) -> Iterator[Problem]:
                 message = f"repeats the key ({', '.join(names)}) of row {first[key]}"
                 yield _at(file, number, column, row, message, "delete one; a correction has a later known_on")
             first.setdefault(key, number)
+
+
+def one_code_one_country(tables: Tables) -> Iterator[Problem]:
+    """A Gleditsch-Ward number stands for one country."""
+    first: dict[str, tuple[int, str]] = {}
+    for number, row in tables.countries:
+        before, country = first.setdefault(row.gw_code, (number, row.country))
+        if country != row.country:
+            message = f"is the number of {country} in row {before}"
+            yield _at("countries.csv", number, "gw_code", row, message, "correct the number or the country")
 
 
 def known_countries(tables: Tables) -> Iterator[Problem]:
@@ -278,6 +326,10 @@ def _tiles(window: Window, own: list[tuple[int, LeaderRow]]) -> Iterator[Problem
             yield _at(
                 "leaders.csv", number, "start", after, message, "let each spell begin on the day the last one ends"
             )
+    for number, row in own[:-1]:
+        if row.exit == "frame_end":
+            message = f"the frame of {window.country} goes on after {row.end}"
+            yield _at("leaders.csv", number, "exit", row, message, "write how the leader left")
     if last[1].end != window.end:
         message = f"the frame of {window.country} ends {window.end or 'never'}"
         yield _at("leaders.csv", last[0], "end", last[1], message, "end the last spell on that day")
@@ -364,27 +416,25 @@ def challenged_spell(tables: Tables, event: EventRow) -> LeaderRow | None:
 
 def removals_match_exits(tables: Tables) -> Iterator[Problem]:
     """A leader removed by a challenge has that challenge in events.csv, and the other way round."""
-    removals = {
-        (row.country, row.end): (number, row) for number, row in tables.current_events if row.result == "removed"
-    }
-    exits = {(row.country, row.end): row for _, row in tables.leaders if row.exit in REMOVALS}
-    for number, spell in tables.leaders:
-        _, event = removals.get((spell.country, spell.end), (0, None))
-        if spell.exit in REMOVALS and (event is None or event.kind != REMOVALS[spell.exit]):
-            message = f"no {REMOVALS[spell.exit]} with result removed ends on {spell.end}"
-            yield _at(
-                "leaders.csv", number, "exit", spell, message, "add that challenge to events.csv or correct the exit"
-            )
-    for key, (number, event) in removals.items():
+    exits = {(row.country, row.end) for _, row in tables.leaders if row.exit in REMOVALS}
+    removals: dict[tuple[str, date | None], EventRow] = {}
+    for number, event in tables.current_events:
+        if event.result != "removed":
+            continue
+        key = event.country, event.end
         if key not in exits:
-            yield _at(
-                "events.csv",
-                number,
-                "result",
-                event,
-                f"no spell ends by coup or revolution on {event.end}",
-                "correct the result or the spell's exit",
-            )
+            message, remedy = f"no spell ends by coup or revolution on {event.end}", "correct the result or the exit"
+            yield _at("events.csv", number, "result", event, message, remedy)
+        elif key in removals:
+            message = f"{removals[key].event_id} removed the same leader"
+            yield _at("events.csv", number, "result", event, message, "let one of the two be the removal")
+        removals.setdefault(key, event)
+    for number, spell in tables.leaders:
+        removal = removals.get((spell.country, spell.end))
+        if spell.exit in REMOVALS and (removal is None or removal.kind != REMOVALS[spell.exit]):
+            message = f"no {REMOVALS[spell.exit]} with result removed ends on {spell.end}"
+            remedy = "add that challenge to events.csv or correct the exit"
+            yield _at("leaders.csv", number, "exit", spell, message, remedy)
 
 
 def readings_fit_codebook(tables: Tables) -> Iterator[Problem]:
@@ -434,18 +484,24 @@ def readings_inside_frame(tables: Tables) -> Iterator[Problem]:
             yield _at("indicators.csv", number, "observed_on", row, message, "correct the date or the country")
 
 
-RULES: tuple[Callable[[Tables], Iterator[Problem]], ...] = (
-    unique_keys,
-    known_countries,
+# Rules that hold each row against itself, the codebook and the bibliography.
+ROW_RULES: tuple[Callable[[Tables], Iterator[Problem]], ...] = (
     matching_prefix,
     sources_exist,
     dates_in_order,
-    periods_apart,
-    spells_tile_frame,
     exits_match_ends,
     results_match_ends,
+    readings_fit_codebook,
+)
+RULES: tuple[Callable[[Tables], Iterator[Problem]], ...] = (
+    something_coded,
+    unique_keys,
+    one_code_one_country,
+    known_countries,
+    *ROW_RULES,
+    periods_apart,
+    spells_tile_frame,
     challenges_inside_spells,
     removals_match_exits,
-    readings_fit_codebook,
     readings_inside_frame,
 )

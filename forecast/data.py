@@ -6,8 +6,8 @@ day is not in the view, so everything downstream is free of look-ahead by constr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,8 @@ from forecast.tables import format_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+EVENT_KEY = ["event_id"]
+EVENT_ORDER = ["country", "start", "event_id"]
 READING_KEY = ["country", "indicator", "observed_on", "coder"]
 
 
@@ -37,6 +39,9 @@ class Data:
         What the indicators mean.
     known_to : date
         Last day observed: exposure ends with this day.
+    corrected : mapping of str to pandas.DataFrame
+        Earlier versions of events and indicators that a row of the table has corrected: a view of a day
+        before the correction needs them.
     """
 
     countries: pd.DataFrame
@@ -45,6 +50,7 @@ class Data:
     indicators: pd.DataFrame
     codebook: Codebook
     known_to: date
+    corrected: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     @cached_property
     def digest(self) -> str:
@@ -77,13 +83,56 @@ class Data:
         stamp = _stamp(day)
         if not (self.leaders["start"] <= stamp).any():
             raise UsageError(f"the data begin on {self.leaders['start'].min().date()}, after {day}")
+        events, older_events = self._versions("events", EVENT_KEY, EVENT_ORDER, stamp)
+        readings, older_readings = self._versions("indicators", READING_KEY, READING_KEY, stamp)
         return replace(
             self,
             countries=_until(self.countries[self.countries["start"] <= stamp], stamp),
             leaders=_until(self.leaders[self.leaders["start"] <= stamp], stamp, exit="in_office"),
-            events=_until(_latest(self.events, ["event_id"], stamp), stamp, result="ongoing"),
-            indicators=_latest(self.indicators[self.indicators["observed_on"] <= stamp], READING_KEY, stamp),
+            events=_until(events, stamp, result="ongoing"),
+            indicators=readings[readings["observed_on"] <= stamp].reset_index(drop=True),
             known_to=day,
+            corrected={"events": older_events, "indicators": older_readings},
+        )
+
+    def _versions(
+        self, name: str, key: list[str], order: list[str], stamp: pd.Timestamp
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return each row of a table as known on a day, and its earlier versions.
+
+        The rows come in an order of their own, so a correction does not move them.
+        """
+        import pandas as pd
+
+        rows = getattr(self, name)
+        if name in self.corrected:
+            older = self.corrected[name]
+            own = pd.MultiIndex.from_frame(older[key]).isin(pd.MultiIndex.from_frame(rows[key]))
+            rows = pd.concat([older[own], rows]) if own.any() else rows
+        known = rows[rows["known_on"] <= stamp].sort_values("known_on", kind="stable")
+        corrected = known.duplicated(key, keep="last")
+        return known[~corrected].sort_values(order, kind="stable").reset_index(drop=True), known[corrected]
+
+    def in_frames(self, frames: Sequence[str]) -> Data:
+        """Return only the leader-days of some sampling frames, or this view if none is named.
+
+        Raises
+        ------
+        UsageError
+            When a frame is not in the data of this view at all.
+        """
+        if not frames:
+            return self
+        states = self.countries[self.countries["frame"].isin(list(frames))]
+        if states.empty:
+            known = ", ".join(sorted(self.countries["frame"].unique()))
+            raise UsageError(f"frames {', '.join(frames)} have no country on {self.known_to}; known are {known}")
+        return replace(
+            self,
+            countries=states.reset_index(drop=True),
+            leaders=_inside(self.leaders, "start", states),
+            events=_inside(self.events, "start", states),
+            indicators=_inside(self.indicators, "observed_on", states),
         )
 
     def in_office(self, country: str) -> pd.Series:
@@ -154,15 +203,18 @@ def _frame(row_type: type[Row], rows: Sequence[tuple[int, Row]]) -> pd.DataFrame
     return frame
 
 
+def _inside(table: pd.DataFrame, column: str, states: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose day lies in a period of their country."""
+    day, kept = table[column], table[column].isna()
+    for state in states.itertuples():
+        kept |= (table["country"] == state.country) & (day >= state.start) & ~(day >= state.end)
+    return table[kept].reset_index(drop=True)
+
+
 def _stamp(day: date) -> pd.Timestamp:
     import pandas as pd
 
     return pd.Timestamp(day)
-
-
-def _latest(frame: pd.DataFrame, key: list[str], stamp: pd.Timestamp) -> pd.DataFrame:
-    known = frame[frame["known_on"] <= stamp].sort_values("known_on", kind="stable")
-    return known.drop_duplicates(key, keep="last").sort_index().reset_index(drop=True)
 
 
 def _until(frame: pd.DataFrame, stamp: pd.Timestamp, **unknown: str) -> pd.DataFrame:

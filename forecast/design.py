@@ -8,6 +8,7 @@ of its own day. Everything is labelled, and joins that do not match exactly fail
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ ONE = "one"  # a constant factor, so that a plain term is the product of an indi
 RANGE_SDS = 2 * 1.6448536269514722  # a 90% range spans this many standard deviations
 CUT_YEARS = (0.5, 1, 2, 4, 8, 16, 32)  # where tenure and recency, which change daily, are cut
 RECENCY_YEARS = 5.0
+CHALLENGE_COLUMNS = ["id", "spell", "country", "kind", "known", "now", "middle", "entered", "result", "log_days", "ended", "inherited"]  # fmt: skip
 NO_OTHER_EXIT = ("in_office", "frame_end", "coup", "revolution")
 
 Days = np.ndarray[Any, np.dtype[np.datetime64]]
@@ -55,15 +57,18 @@ def build_design(data: Data, spec: Spec) -> xr.Dataset:
         When the spec names an indicator that the codebook does not have.
     """
     spec.check_terms(data.codebook.indicators)
+    origin, data = data, data.in_frames(spec.frames)
     rows = cut_rows(data, spec)
-    challenges = list_challenges(data)
+    challenges = list_challenges(data, spec)
     indicators = [*spec.indicators, ONE]
-    scaling = _scaling(data, indicators, rows)
+    measured = {name: measure(data, name, rows) for name in indicators}
+    scaling = _scaling(data, measured, rows)
+    before = {name: measure(data, name, challenges) for name in indicators}
     labels = _labels(data, spec)
     design = xr.Dataset(
         {
-            **_covariates(data, indicators, rows, scaling, "row", ""),
-            **_covariates(data, indicators, challenges, scaling, "challenge", "challenge_"),
+            **_covariates(measured, scaling, "row", ""),
+            **_covariates(before, scaling, "challenge", "challenge_"),
             "location": ("indicator", scaling["location"].to_numpy()),
             "scale": ("indicator", scaling["scale"].to_numpy()),
             "sd": ("indicator", scaling["sd"].to_numpy()),
@@ -75,7 +80,7 @@ def build_design(data: Data, spec: Spec) -> xr.Dataset:
             "inherited": ("challenge", challenges["inherited"].to_numpy(dtype=bool)),
         },
         coords={"indicator": indicators, "cause": list(CAUSES), "kind": list(KINDS), **labels},
-        attrs={"data_digest": data.digest, "spec_digest": spec.digest, "known_to": str(data.known_to)},
+        attrs={"data_digest": origin.digest, "spec_digest": spec.digest, "known_to": str(data.known_to)},
     )
     return design.assign_coords(
         **_label_coords(rows, "row", "row_"), **_label_coords(challenges, "challenge", "challenge_")
@@ -83,31 +88,95 @@ def build_design(data: Data, spec: Spec) -> xr.Dataset:
 
 
 def cut_rows(data: Data, spec: Spec) -> pd.DataFrame:
-    """Return one line per stretch of a spell over which nothing changes, with what ended it."""
-    pieces = [_cut_spell(data, spec, spell) for spell in data.leaders.itertuples()]
-    return pd.concat(pieces, ignore_index=True)
+    """Return one line per stretch of a spell over which nothing changes, with what ended it.
 
-
-def _cut_spell(data: Data, spec: Spec, spell: Any) -> pd.DataFrame:
-    start, stop = spell.start, _stop(data, spell)
-    cuts = _cut_days(data, spec, spell)
-    inside = np.unique(cuts[(cuts > start.to_numpy()) & (cuts < stop.to_numpy())])
-    edges = np.concatenate([[start.to_numpy()], inside, [stop.to_numpy()]]).astype("datetime64[s]")
-    rows = pd.DataFrame({"start": edges[:-1], "end": edges[1:]})
-    rows["spell"], rows["country"] = spell.spell_id, spell.country
-    rows["group"] = _group_on(data, spell.country, rows["start"])
+    Returns
+    -------
+    pandas.DataFrame
+        ``start``, ``end``, ``spell``, ``country``, ``group``, ``period``, ``entered``, ``known`` (the day whose
+        readings are in force: the spec's lag before the row, but not before the spell), ``now``, ``middle``,
+        and for each cause the number of events on the row.
+    """
+    own = {country: _Country.of(data, spec, country) for country in data.leaders["country"].unique()}
+    rows = pd.concat([_cut_spell(data, own[spell.country], spell) for spell in data.leaders.itertuples()])
+    rows = rows.reset_index(drop=True)
+    rows["group"] = groups_on(data, rows["country"], rows["start"])
     rows["period"] = period_of(rows["start"], spec)
-    rows["entered"] = spell.start if pd.isna(spell.entered) else spell.entered
-    rows["known"] = rows["start"]
+    lag = pd.Timedelta(days=spec.onset.lag_days)
+    rows["known"] = (rows["start"] - lag).clip(lower=rows["spell_start"])
+    rows["now"] = rows["start"]
     rows["middle"] = rows["start"] + (rows["end"] - rows["start"]) / 2
-    for cause in CAUSES:
-        rows[cause] = 0
-    for event in _onsets(data, spell).itertuples():
-        last = max(int(np.searchsorted(edges, event.start.to_numpy(), side="left")) - 1, 0)
-        rows.loc[last, "coup" if event.kind == "coup_attempt" else "uprising"] = 1
-    if spell.exit not in NO_OTHER_EXIT:
-        rows.loc[len(rows) - 1, "other_exit"] = 1
     return rows
+
+
+@dataclass(frozen=True)
+class _Country:
+    """One country's dates, looked up once for all its spells."""
+
+    readings: Days
+    starts: Days
+    ends: Days
+    kinds: Any
+    onset: Any
+    periods: Days
+
+    @classmethod
+    def of(cls, data: Data, spec: Spec, country: str) -> _Country:
+        """Return the dates of a country."""
+        readings = data.indicators[data.indicators["country"] == country]
+        events = data.events[data.events["country"] == country]
+        lag = np.timedelta64(spec.onset.lag_days, "D")
+        first = data.countries.loc[data.countries["country"] == country, "start"].min().year
+        step = spec.onset.period_years
+        years = range(first - first % step, data.known_to.year + 1, step)
+        return cls(
+            readings=_seconds(readings.loc[readings["indicator"].isin(spec.indicators), "observed_on"]) + lag,
+            starts=_seconds(events["start"]),
+            ends=_seconds(events["end"]),
+            kinds=events["kind"].to_numpy(),
+            onset=~events["inherited"].to_numpy(dtype=bool),
+            periods=np.array([f"{year}-01-01" for year in years], dtype="datetime64[s]"),
+        )
+
+
+def groups_on(data: Data, countries: pd.Series, days: pd.Series) -> Any:
+    """Return the pooling group of each country on each day."""
+    groups = np.empty(len(days), dtype=object)
+    moments = _seconds(days)
+    for country, states in data.countries.sort_values("start").groupby("country"):
+        own = countries.to_numpy() == country
+        place = np.searchsorted(_seconds(states["start"]), moments[own], side="right") - 1
+        groups[own] = states["group"].to_numpy()[place]
+    return groups
+
+
+def _seconds(days: pd.Series) -> Days:
+    moments: Days = days.to_numpy().astype("datetime64[s]")
+    return moments
+
+
+def _cut_spell(data: Data, country: _Country, spell: Any) -> pd.DataFrame:
+    start, stop = np.datetime64(spell.start, "s"), np.datetime64(_stop(data, spell), "s")
+    entered = spell.start if pd.isna(spell.entered) else spell.entered
+    cuts = _cut_days(country, np.datetime64(entered, "s"))
+    edges = np.concatenate([[start], np.unique(cuts[(cuts > start) & (cuts < stop)]), [stop]])
+    counts: dict[str, Any] = {cause: np.zeros(len(edges) - 1, dtype=int) for cause in CAUSES}
+    own = country.onset & (country.starts >= start) & (country.starts < stop)
+    for day, kind in zip(country.starts[own], country.kinds[own], strict=True):
+        row = max(int(np.searchsorted(edges, day, side="left")) - 1, 0)
+        counts["coup" if kind == "coup_attempt" else "uprising"][row] += 1
+    if spell.exit not in NO_OTHER_EXIT:
+        counts["other_exit"][-1] += 1
+    rows = pd.DataFrame({"start": edges[:-1], "end": edges[1:], **counts})
+    return rows.assign(spell=spell.spell_id, country=spell.country, spell_start=spell.start, entered=entered)
+
+
+def _cut_days(country: _Country, entered: Any) -> Days:
+    """Return every day on which something in a country may change."""
+    ended = country.ends[~np.isnat(country.ends)]
+    clocks = np.concatenate([[entered], ended])[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
+    days: Days = np.concatenate([country.readings, country.starts, ended, clocks.ravel(), country.periods])
+    return days
 
 
 def _stop(data: Data, spell: Any) -> pd.Timestamp:
@@ -115,69 +184,32 @@ def _stop(data: Data, spell: Any) -> pd.Timestamp:
     return pd.Timestamp(data.known_to) + pd.Timedelta(days=1) if pd.isna(spell.end) else spell.end
 
 
-def _onsets(data: Data, spell: Any) -> pd.DataFrame:
-    own = data.events[(data.events["country"] == spell.country) & ~data.events["inherited"]]
-    return own[(own["start"] >= spell.start) & (own["start"] < _stop(data, spell))]
-
-
-def _cut_days(data: Data, spec: Spec, spell: Any) -> Days:
-    readings = data.indicators[data.indicators["country"] == spell.country]
-    used = readings.loc[readings["indicator"].isin(spec.indicators), "observed_on"]
-    events = data.events[data.events["country"] == spell.country]
-    entered = spell.start if pd.isna(spell.entered) else spell.entered
-    ends = events["end"].dropna()
-    clocks = [origin + pd.Timedelta(days=YEAR * years) for origin in (entered, *ends) for years in CUT_YEARS]
-    first = spell.start.year - spell.start.year % spec.onset.period_years
-    periods = [pd.Timestamp(year, 1, 1) for year in range(first, data.known_to.year + 1, spec.onset.period_years)]
-    days = pd.DatetimeIndex([*used, *events["start"], *ends, *(day.floor("D") for day in clocks), *periods])
-    cuts: Days = days.to_numpy().astype("datetime64[s]")
-    return cuts
-
-
-def _group_on(data: Data, country: str, days: pd.Series) -> list[str]:
-    own = data.countries[data.countries["country"] == country].sort_values("start")
-    place = np.searchsorted(own["start"].to_numpy(), days.to_numpy(), side="right") - 1
-    return list(own["group"].to_numpy()[place])
-
-
 def period_of(days: pd.Series, spec: Spec) -> pd.Series:
     """Return the first year of the calendar period that each day lies in."""
     return days.dt.year - days.dt.year % spec.onset.period_years
 
 
-def list_challenges(data: Data) -> pd.DataFrame:
+def list_challenges(data: Data, spec: Spec) -> pd.DataFrame:
     """Return one line per challenge with its result, length and the moment before it."""
+    before = pd.Timedelta(days=max(spec.onset.lag_days, 1))
     lines = []
-    for spell in data.leaders.itertuples():
-        own = data.events[(data.events["country"] == spell.country) & (data.events["start"] >= spell.start)]
-        own = own[own["start"] < _stop(data, spell)]
+    by_country = dict(list(data.events.groupby("country")))
+    for spell in data.leaders[data.leaders["country"].isin(by_country.keys())].itertuples():
+        own = by_country[spell.country]
+        own = own[(own["start"] >= spell.start) & (own["start"] < _stop(data, spell))]
         for event in own.itertuples():
             stop = _stop(data, spell) if pd.isna(event.end) else event.end
             lines.append({
                 "id": event.event_id, "spell": spell.spell_id, "country": spell.country,
                 "kind": "coup" if event.kind == "coup_attempt" else "uprising",
-                "known": max(event.start - pd.Timedelta(days=1), spell.start), "middle": event.start,
+                "known": max(event.start - before, spell.start), "now": event.start - pd.Timedelta(days=1), "middle": event.start,
                 "entered": spell.start if pd.isna(spell.entered) else spell.entered,
                 "result": RESULTS.index(event.result) if event.result in RESULTS else -1,
                 "log_days": np.log((stop - event.start).days + 1), "ended": not pd.isna(event.end),
                 "inherited": bool(event.inherited),
-                "group": _group_on(data, spell.country, pd.Series([event.start]))[0],
             })  # fmt: skip
-    names = [
-        "id",
-        "spell",
-        "country",
-        "kind",
-        "known",
-        "middle",
-        "entered",
-        "result",
-        "log_days",
-        "ended",
-        "inherited",
-        "group",
-    ]
-    return pd.DataFrame(lines, columns=names)
+    challenges = pd.DataFrame(lines, columns=CHALLENGE_COLUMNS)
+    return challenges.assign(group=groups_on(data, challenges["country"], challenges["middle"]))
 
 
 def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -191,12 +223,12 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
     moments : pandas.DataFrame
         ``country`` and ``known``, the day whose readings are in force.
     """
-    readings = data.indicators[data.indicators["indicator"] == name]
+    readings = dict(list(data.indicators[data.indicators["indicator"] == name].groupby("country")))
     value, sd = np.full(len(moments), np.nan), np.full(len(moments), np.nan)
-    for country, places in moments.groupby("country").indices.items():
-        own = readings[readings["country"] == country]
-        days = moments["known"].to_numpy()[places]
-        value[places], sd[places] = _in_force(own, days)
+    days = _seconds(moments["known"])
+    for country, own in moments.groupby("country").indices.items():
+        if country in readings:
+            value[own], sd[own] = _in_force(readings[country], days[own])
     if data.codebook.indicators[name].absent == "zero":
         sd[np.isnan(value)] = 0.0
         value[np.isnan(value)] = 0.0
@@ -205,16 +237,16 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
 
 def _in_force(readings: pd.DataFrame, days: Days) -> tuple[Floats, Floats]:
     """Return mean and spread over coders of the last reading on or before each day."""
-    shape = (max(readings["coder"].nunique(), 1), len(days))
-    values, sds = np.full(shape, np.nan), np.full(shape, np.nan)
-    for index, (_, own) in enumerate(readings.groupby("coder")):
-        ordered = own.sort_values("observed_on", kind="stable")
-        last = np.searchsorted(ordered["observed_on"].to_numpy(), days, side="right") - 1
+    coders = readings["coder"].unique()
+    values, sds = np.full((len(coders), len(days)), np.nan), np.full((len(coders), len(days)), np.nan)
+    for index, coder in enumerate(coders):
+        own = readings[readings["coder"] == coder].sort_values("observed_on", kind="stable")
+        last = np.searchsorted(_seconds(own["observed_on"]), days, side="right") - 1
         known = last >= 0
-        values[index, known] = ordered["value"].to_numpy()[last[known]]
-        sds[index, known] = ((ordered["high"] - ordered["low"]) / RANGE_SDS).to_numpy()[last[known]]
-    coders = (~np.isnan(values)).sum(axis=0)
-    count = np.where(coders == 0, np.nan, coders)
+        values[index, known] = own["value"].to_numpy()[last[known]]
+        sds[index, known] = ((own["high"] - own["low"]).to_numpy() / RANGE_SDS)[last[known]]
+    seen = (~np.isnan(values)).sum(axis=0)
+    count = np.where(seen == 0, np.nan, seen)
     mean = np.nansum(values, axis=0) / count
     between = np.nansum((values - mean) ** 2, axis=0) / count
     return mean, np.sqrt(np.nansum(sds**2, axis=0) / count + between)
@@ -227,21 +259,22 @@ def compute_indicator(data: Data, name: str, moments: pd.DataFrame) -> Floats:
         tenure: Floats = np.log1p(years.to_numpy(dtype=float))
         return tenure
     recent = np.zeros(len(moments))
-    for country, places in moments.groupby("country").indices.items():
+    now, middle = _seconds(moments["now"]), _seconds(moments["middle"])
+    for country, own in moments.groupby("country").indices.items():
         events = data.events[data.events["country"] == country]
-        for place in places:
-            recent[place] = _recency(events, moments["known"].iloc[place], moments["middle"].iloc[place])
+        recent[own] = _recency(_seconds(events["start"]), _seconds(events["end"]), now[own], middle[own])
     return recent
 
 
-def _recency(events: pd.DataFrame, known: pd.Timestamp, middle: pd.Timestamp) -> float:
-    begun = events[events["start"] <= known]
-    if begun.empty:
-        return 0.0
-    if (begun["end"].isna() | (begun["end"] > known)).any():
-        return 1.0
-    years: float = (middle - begun["end"].max()) / pd.Timedelta(days=YEAR)
-    return float(np.exp(-years / RECENCY_YEARS))
+def _recency(starts: Days, ends: Days, now: Days, middle: Days) -> Floats:
+    """Return 1 while a challenge goes on, and exp(-years since the last one / 5) after it."""
+    ended = np.sort(ends[~np.isnat(ends)])
+    begun_before = np.searchsorted(np.sort(starts), now, side="right")
+    ended_before = np.searchsorted(ended, now, side="right")
+    last = np.append(ended, np.datetime64("NaT", "s"))[ended_before - 1]  # none yet: position -1 is NaT
+    decay = np.exp(-((middle - last) / np.timedelta64(1, "D")) / YEAR / RECENCY_YEARS)
+    recent: Floats = np.where(begun_before > ended_before, 1.0, np.nan_to_num(decay, nan=0.0))
+    return recent
 
 
 def measure(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -253,12 +286,14 @@ def measure(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats, Float
     return read_indicator(data, name, moments)
 
 
-def _scaling(data: Data, indicators: list[str], rows: pd.DataFrame) -> pd.DataFrame:
+Measured = dict[str, tuple[Floats, Floats]]
+
+
+def _scaling(data: Data, measured: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     """Return each indicator's mean over leader-years, half range, and spread where it is not read."""
     weights = ((rows["end"] - rows["start"]) / pd.Timedelta(days=1)).to_numpy()
     lines = []
-    for name in indicators:
-        value, _ = measure(data, name, rows)
+    for name, (value, _) in measured.items():
         known = ~np.isnan(value)
         if not known.any():
             raise SpecError(f"indicator {name} has no reading in the data; remove it from the spec or code it")
@@ -266,29 +301,23 @@ def _scaling(data: Data, indicators: list[str], rows: pd.DataFrame) -> pd.DataFr
         sd = np.sqrt(np.average((value[known] - mean) ** 2, weights=weights[known]))
         entry = data.codebook.indicators.get(name)
         lines.append((mean, entry.scale if entry else 1.0, sd))
-    scaling = pd.DataFrame(lines, index=indicators, columns=["location", "scale", "sd"])
+    scaling = pd.DataFrame(lines, index=list(measured), columns=["location", "scale", "sd"])
     scaling.loc[ONE, "location"] = 0.0
     return scaling
 
 
-def _covariates(
-    data: Data, indicators: list[str], moments: pd.DataFrame, scaling: pd.DataFrame, dim: str, prefix: str
-) -> dict[str, Any]:
-    shape = (len(moments), len(indicators))
-    centre, spread, missing = np.empty(shape), np.empty(shape), np.zeros(shape, dtype=bool)
-    for column, name in enumerate(indicators):
-        centre[:, column], spread[:, column], missing[:, column] = scaled(data, name, moments, scaling.loc[name])
-    dims = (dim, "indicator")
-    return {f"{prefix}centre": (dims, centre), f"{prefix}spread": (dims, spread), f"{prefix}missing": (dims, missing)}
+def _covariates(measured: Measured, scaling: pd.DataFrame, dim: str, prefix: str) -> dict[str, Any]:
+    columns = [rescale(*pair, scaling.loc[name]) for name, pair in measured.items()]
+    parts = zip(("centre", "spread", "missing"), zip(*columns, strict=True), strict=True)
+    return {f"{prefix}{part}": ((dim, "indicator"), np.stack(values, axis=1)) for part, values in parts}
 
 
-def scaled(data: Data, name: str, moments: pd.DataFrame, scaling: Any) -> tuple[Floats, Floats, Any]:
-    """Return scaled value, spread and missingness of an indicator.
+def rescale(value: Floats, sd: Floats, scaling: Any) -> tuple[Floats, Floats, Any]:
+    """Return scaled value, spread and missingness of a measured indicator.
 
     A missing reading is an unknown value with the mean and spread of the indicator over the data; the
     model estimates it like any other uncertain reading.
     """
-    value, sd = measure(data, name, moments)
     missing = np.isnan(value)
     value = np.where(missing, scaling["location"], value)
     sd = np.where(missing, scaling["sd"], sd)

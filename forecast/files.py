@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from forecast.errors import UsageError
+
 LOCK_SECONDS = 60.0
 
 
@@ -47,9 +49,22 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the operating system frees it if the process dies."""
-    from filelock import FileLock
+    """Hold the lock of a folder; the operating system frees it if the process dies.
+
+    Raises
+    ------
+    UsageError
+        When another process does not let go of it.
+    """
+    from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock", timeout=LOCK_SECONDS):
+    lock = FileLock(folder / ".lock", timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(f"another process is writing to {folder}; try again when it has finished") from None
+    try:
         yield
+    finally:
+        lock.release()

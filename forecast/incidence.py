@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr
+from scipy.special import expit, exprel, log_ndtr, logit, ndtr
 
 from forecast.design import YEAR
 
@@ -65,16 +65,18 @@ def incidence(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: 
     pending, weight = _pending(ongoing, success[:, 0], length, years)
     removed = pending + weight[:, None, None] * took_effect
     other, quiet = weight[:, None] * other, quiet * (0.0 if ongoing.kind else 1.0)
-    challenged = 1.0 - removed.sum(axis=-1) - other - quiet
+    challenged = np.maximum(1.0 - removed.sum(axis=-1) - other - quiet, 0.0)  # rounding may leave less than nothing
     probability = np.stack([removed[..., 0], removed[..., 1], other, challenged, quiet], axis=-1)
     return probability, _attempts(challenge, leaving, years, ongoing, weight)
 
 
 def _mass(rates: Any, total: Any, years: Any) -> Any:
     """Return the probability of each event in each month when any of them ends the exposure."""
-    survival = np.exp(-np.cumsum(total * years, axis=-1))
+    hazard = total * years
+    survival = np.exp(-np.cumsum(hazard, axis=-1))
     before = np.concatenate([np.ones_like(survival[:, :1]), survival[:, :-1]], axis=-1)
-    return rates / total[..., None] * (before - survival)[..., None]
+    # exprel(-h) is (1 - exp(-h)) / h, also where h is zero.
+    return rates * (years * before * exprel(-hazard))[..., None]
 
 
 def _delayed(mass: Any, length: Length, kind: int, years: Any) -> Any:
@@ -117,8 +119,7 @@ def _log_tail(days: float, length: Length, kind: int, removes: float) -> Any:
 
 def _updated(chance: Any, log_removes: Any, log_fails: Any) -> Any:
     """Return P(removes | has lasted so long) by Bayes' rule."""
-    odds = np.exp(log_removes - log_fails) * chance / (1.0 - chance)
-    return odds / (1.0 + odds)
+    return expit(logit(chance) + log_removes - log_fails)
 
 
 def _attempts(challenge: Any, leaving: Any, years: Any, ongoing: Ongoing, weight: Any) -> Any:

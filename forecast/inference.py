@@ -151,10 +151,14 @@ def _varying(posterior: xr.Dataset) -> xr.Dataset:
     stacked = {}
     for name, variable in posterior.items():
         flat = variable.to_numpy().reshape(*variable.shape[:2], -1)
-        keep = flat.std(axis=(0, 1)) > 0
+        keep = flat.std(axis=(0, 1)) != 0  # what is not a number is kept, and fails the gate
+        if not keep.any():
+            continue
         labels = np.array(_labels(str(name), variable), dtype=object)[keep]
         dim = f"{name}_entry"
         stacked[name] = xr.DataArray(flat[..., keep], dims=("chain", "draw", dim), coords={dim: labels})
+    if not stacked:
+        raise SpecError("the posterior has no parameter that varies")
     return xr.Dataset(stacked)
 
 
@@ -167,17 +171,13 @@ def _labels(name: str, variable: xr.DataArray) -> list[str]:
 
 
 def _worst(values: xr.Dataset, extreme: Any, where: Any) -> tuple[float, str]:
-    worst: tuple[float, str] | None = None
+    found: list[tuple[float, str]] = []
     for name, variable in values.items():
         flat = variable.to_numpy().ravel()
         if not np.isfinite(flat).all():
             return float("nan"), _entry(name, variable, int(np.argmin(np.isfinite(flat))))
-        found = float(extreme(flat)), _entry(name, variable, int(where(flat)))
-        if worst is None or extreme([worst[0], found[0]]) == found[0]:
-            worst = found
-    if worst is None:
-        raise SpecError("the posterior has no parameter that varies")
-    return worst
+        found.append((float(extreme(flat)), _entry(name, variable, int(where(flat)))))
+    return found[int(where([value for value, _ in found]))]
 
 
 def _entry(name: Hashable, variable: xr.DataArray, place: int) -> str:

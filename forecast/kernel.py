@@ -87,7 +87,7 @@ def _pass_over_rows(
     bounds, spell, group, country, period, centre, spread, latent, first, second, cause, exposure, events,
 ):  # fmt: skip
     causes, effects, indicators = events.shape[0], weight.shape[1], centre.shape[0]
-    longest = np.max(np.diff(bounds))
+    longest, one = np.max(np.diff(bounds)), indicators - 1  # the constant factor stands last
     x, dx = np.empty((indicators, longest)), np.empty((indicators, longest))
     eta, residual = np.empty((causes, longest)), np.empty((causes, longest))
     d_period, d_group = np.zeros_like(period_effect), np.zeros_like(group_effect)
@@ -110,8 +110,12 @@ def _pass_over_rows(
                 eta[c, i] = offset + period_effect[period[start + i], c]
         for e in range(effects):
             c, a, b, w = cause[e], first[e], second[e], weight[g, e]
-            for i in range(n):
-                eta[c, i] += w * x[a, i] * x[b, i]
+            if b == one:
+                for i in range(n):
+                    eta[c, i] += w * x[a, i]
+            else:
+                for i in range(n):
+                    eta[c, i] += w * x[a, i] * x[b, i]
         for c in range(causes):
             added = 0.0
             for i in range(n):
@@ -126,10 +130,15 @@ def _pass_over_rows(
         for e in range(effects):
             c, a, b, w = cause[e], first[e], second[e], weight[g, e]
             added = 0.0
-            for i in range(n):
-                added += residual[c, i] * x[a, i] * x[b, i]
-                dx[a, i] += residual[c, i] * w * x[b, i]
-                dx[b, i] += residual[c, i] * w * x[a, i]
+            if b == one:
+                for i in range(n):
+                    added += residual[c, i] * x[a, i]
+                    dx[a, i] += residual[c, i] * w
+            else:
+                for i in range(n):
+                    added += residual[c, i] * x[a, i] * x[b, i]
+                    dx[a, i] += residual[c, i] * w * x[b, i]
+                    dx[b, i] += residual[c, i] * w * x[a, i]
             d_weight[g, e] += added
         for m in range(len(latent)):
             k, added = latent[m], 0.0

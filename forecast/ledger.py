@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from forecast.errors import LedgerError
+from forecast.errors import LedgerError, UsageError
 from forecast.files import digest, locked, write_atomically
 from forecast.inference import Fit
-from forecast.prediction import Forecast, summarise
+from forecast.prediction import Forecast, require_mixed, summarise
 
 COLUMNS = (
     "issued_on", "country", "leader", "outcome", "as_of", "horizon_months", "horizon_end", "probability", "p05", "p25",
@@ -25,8 +25,16 @@ START = "0" * 64
 
 
 def rows_of(forecast: Forecast, fit: Fit, issued_on: date) -> list[dict[str, str]]:
-    """Return a forecast as ledger rows, one for each outcome, not yet chained."""
+    """Return a forecast as ledger rows, one for each outcome, not yet chained.
+
+    Raises
+    ------
+    UsageError
+        When indicators were set: an answer to "what if" is not a forecast and cannot be scored.
+    """
     question, facts = forecast.question, fit.provenance
+    if question.settings:
+        raise UsageError(f"a scenario ({', '.join(question.settings)} set) is not recorded; leave the settings out")
     fixed = {
         "issued_on": str(issued_on), "country": question.country, "leader": question.leader,
         "as_of": str(question.as_of), "horizon_months": str(question.horizon), "horizon_end": str(question.end),
@@ -49,7 +57,7 @@ def read_ledger(path: Path) -> list[dict[str, str]]:
     """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")  # bytes that are no text break the chain
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if tuple(reader.fieldnames or ()) != COLUMNS or not text.endswith("\n"):
         raise LedgerError(f"{path} is not a whole ledger: its header or its end is damaged; restore it from git")
@@ -73,11 +81,15 @@ def record(forecasts: Sequence[Forecast], fit: Fit, path: Path, issued_on: date 
     Raises
     ------
     GateError
-        When the fit did not pass the diagnostics gate.
+        When the fit, or a probability, did not pass the diagnostics gate.
     LedgerError
         When the ledger's chain is broken.
+    UsageError
+        When a forecast answers "what if".
     """
     fit.require_gate()
+    for forecast in forecasts:
+        require_mixed(forecast, fit.spec.gate)
     day = issued_on or date.today()
     return append_rows([row for forecast in forecasts for row in rows_of(forecast, fit, day)], path)
 
@@ -90,7 +102,9 @@ def append_rows(issued: Sequence[dict[str, str]], path: Path) -> int:
         previous = rows[-1]["digest"] if rows else START
         fresh = []
         for row in issued:
-            if tuple(row[name] for name in KEY) not in known:
+            key = tuple(row[name] for name in KEY)
+            if key not in known:
+                known.add(key)
                 chained = {**row, "previous": previous}
                 previous = chained["digest"] = _row_digest(chained)
                 fresh.append(chained)

@@ -83,7 +83,11 @@ def _coding_error(coords: dict[str, Any]) -> Any:
 
 
 def _scattered(name: str, level: str, of: str, prior_sd: float) -> Any:
-    """Return group effects, non-centred, with a spread for each cause or kind."""
+    """Return group effects, as multiples of a spread for each cause or kind.
+
+    Not centred, also for other exits, where events are many: sampled as they are, the effects' spread
+    mixed ten times worse.
+    """
     import pymc as pm
 
     spread = pm.HalfNormal(f"{name}_sd", prior_sd, dims=of)

@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from forecast.data import Data
-from forecast.design import ONE, YEAR, scaled
+from forecast.design import ONE, YEAR, measure, rescale
 from forecast.errors import GateError, UsageError
 from forecast.hazards import (
     Index,
@@ -203,7 +203,7 @@ def look_ahead(fit: Fit, data: Data, question: Question) -> Outlook:
     moments = future_moments(data, question)
     names = list(fit.design.indexes["indicator"])
     scaling = fit.design[["location", "scale", "sd"]].to_dataframe()
-    columns = [scaled(data, name, moments, scaling.loc[name]) for name in names]
+    columns = [rescale(*measure(data, name, moments), scaling.loc[name]) for name in names]
     centre, spread = (np.stack([column[part] for column in columns], axis=1) for part in (0, 1))
     low, high = _ranges(data, names)
     location, scale = scaling["location"].to_numpy(), scaling["scale"].to_numpy()
@@ -246,7 +246,7 @@ def future_moments(data: Data, question: Question) -> pd.DataFrame:
     spell = data.leaders.set_index("spell_id").loc[question.spell]
     entered = spell["start"] if pd.isna(spell["entered"]) else spell["entered"]
     return pd.DataFrame({
-        "country": question.country, "known": pd.Timestamp(question.as_of), "start": starts, "end": ends,
+        "country": question.country, "known": pd.Timestamp(question.as_of), "now": pd.Timestamp(question.as_of), "start": starts, "end": ends,
         "middle": starts + (ends - starts) / 2, "entered": entered,
     })  # fmt: skip
 
@@ -413,11 +413,11 @@ def require_mixed(forecast: Forecast, gate: Gate) -> None:
     import arviz_stats
 
     end = forecast.probability.isel(month=-1)
-    moving = end.sel(outcome=[str(name) for name in OUTCOMES if float(end.sel(outcome=name).std()) > 0])
+    moving = end.sel(outcome=[str(name) for name in OUTCOMES if float(end.sel(outcome=name).std(skipna=False)) != 0])
     checks = {
-        "R-hat": (float(arviz_stats.rhat(moving).max()), gate.rhat, 1),
-        "bulk ESS": (float(arviz_stats.ess(moving, method="bulk").min()), gate.ess, -1),
-        "tail ESS": (float(arviz_stats.ess(moving, method="tail").min()), gate.ess, -1),
+        "R-hat": (float(arviz_stats.rhat(moving).max(skipna=False)), gate.rhat, 1),
+        "bulk ESS": (float(arviz_stats.ess(moving, method="bulk").min(skipna=False)), gate.ess, -1),
+        "tail ESS": (float(arviz_stats.ess(moving, method="tail").min(skipna=False)), gate.ess, -1),
     }
     bad = [f"{name} {value:.4g}" for name, (value, limit, sign) in checks.items() if not sign * value <= sign * limit]
     if bad:

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
 Cause = Literal["coup", "uprising", "other_exit"]
@@ -42,10 +42,10 @@ def parse_date(text: Any) -> date:
     """
     if isinstance(text, date):
         return text
-    if re.fullmatch(r"\d{4,5}(\.0)?", text):
+    if re.fullmatch(r"[0-9]{4,5}(\.0)?", text):
         day = SPREADSHEET_EPOCH + timedelta(days=int(float(text)))
         raise _fault("is a spreadsheet's date serial, not a date", f"write {day.isoformat()} if that is the day meant")
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise _fault("is not an ISO date", "write YYYY-MM-DD with leading zeros")
     try:
         return date.fromisoformat(text)
@@ -54,9 +54,9 @@ def parse_date(text: Any) -> date:
 
 
 def _number(text: Any) -> float:
-    if re.fullmatch(r"[+-]?\d+,\d+", str(text)):
+    if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", str(text)):
         raise _fault("has a decimal comma", "write a decimal point")
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", str(text)):
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", str(text)):
         raise _fault("is not a finite number", "write a plain number such as 0.35")
     return float(text)
 
@@ -139,7 +139,7 @@ Kind = Annotated[str, BeforeValidator(_one_of("coup_attempt", "uprising"))]
 Result = Annotated[str, BeforeValidator(_one_of(*RESULTS, "ongoing"))]
 Basis = Annotated[str, BeforeValidator(_one_of("judgement", "measured"))]
 GwCode = Annotated[
-    str, BeforeValidator(_matching(r"\d{1,3}", "is not a Gleditsch-Ward code", "write one to three digits"))
+    str, BeforeValidator(_matching("[0-9]{1,3}", "is not a Gleditsch-Ward code", "write one to three digits"))
 ]
 Coder = Annotated[
     str, BeforeValidator(_matching(r"[A-Za-z][\w-]*", "is not a coder's name", "write a short name such as A"))
@@ -149,7 +149,7 @@ Coder = Annotated[
 class Row(BaseModel):
     """A row of a table; unknown columns are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class CountryRow(Row):
@@ -233,6 +233,13 @@ class Indicator(Row):
     middle: str = ""
     high: str = ""
     sources: str = ""
+
+    @field_validator("range")
+    @classmethod
+    def _rising(cls, ends: tuple[float, float]) -> tuple[float, float]:
+        if not ends[0] < ends[1]:
+            raise _fault("does not rise from its low to its high end", "write [low, high]")
+        return ends
 
     @property
     def scale(self) -> float:

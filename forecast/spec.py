@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from forecast.errors import SpecError
 from forecast.files import digest
-from forecast.schema import CAUSES, COMPUTED, KINDS, Cause, ChallengeKind, faults
+from forecast.schema import CAUSES, KINDS, Cause, ChallengeKind, faults
 
 
 class Part(BaseModel):
     """A part of a spec; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Normal(Part):
@@ -60,6 +60,7 @@ class Onset(Part):
     period_sd: float = Field(0.3, gt=0)
     slope_sd: float = Field(0.25, gt=0)
     period_years: int = Field(10, gt=0)
+    lag_days: int = Field(0, ge=0, description="a reading explains challenges only so many days after its day")
     effects: tuple[Effect, ...] = ()
 
 
@@ -88,10 +89,10 @@ class ResultStage(Part):
 class Sampling(Part):
     """How the posterior is sampled."""
 
-    draws: int = Field(1250, ge=10)
-    tune: int = Field(700, ge=10)
+    draws: int = Field(1500, ge=10)
+    tune: int = Field(1000, ge=10)
     chains: int = Field(4, ge=2)
-    target_accept: float = Field(0.8, gt=0.5, lt=1)
+    target_accept: float = Field(0.9, gt=0.5, lt=1)
     seed: int = 20221023
 
 
@@ -126,6 +127,7 @@ class Spec(Part):
 
     name: str
     title: str
+    frames: tuple[str, ...] = Field((), description="sampling frames that are fitted; none named means all")
     onset: Onset
     result: ResultStage
     sampling: Sampling = Sampling()
@@ -142,16 +144,23 @@ class Spec(Part):
         ):
             if missing := [name for name in wanted if name not in got]:
                 raise ValueError(f"{stage} lacks {', '.join(missing)}")
-        for stage, effects in (("onset", self.onset.effects), ("result", self.result.effects)):
+        for stage, effects, allowed in (("onset", self.onset.effects, CAUSES), ("result", self.result.effects, KINDS)):
             terms = [effect.term for effect in effects]
             if twice := sorted({term for term in terms if terms.count(term) > 1}):
                 raise ValueError(f"{stage}.effects names {', '.join(twice)} twice")
+            for effect in effects:
+                if len(effect.factors) > 2:
+                    raise ValueError(f"{stage}.effects: {effect.term} joins more than two indicators")
+                if effect.varies_by_group and stage == "result":
+                    raise ValueError(f"{stage}.effects: {effect.term} varies by group, which only onset effects do")
+                if not effect.on or len(set(effect.on)) < len(effect.on) or not set(effect.on) <= set(allowed):
+                    raise ValueError(f"{stage}.effects: {effect.term} is on each of {', '.join(allowed)} at most once")
         return self
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything that shapes the posterior; titles and claims do not."""
-        return digest(self.model_dump(include={"onset", "result", "sampling"}))
+        return digest(self.model_dump(include={"frames", "onset", "result", "sampling"}))
 
     @property
     def indicators(self) -> tuple[str, ...]:
@@ -161,7 +170,7 @@ class Spec(Part):
 
     def check_terms(self, known: Mapping[str, Any]) -> None:
         """Raise SpecError unless every indicator used is in the codebook."""
-        if unknown := [name for name in self.indicators if name not in known and name not in COMPUTED]:
+        if unknown := [name for name in self.indicators if name not in known]:
             raise SpecError(f"spec {self.name}: {', '.join(unknown)} not in the codebook; known are {', '.join(known)}")
 
     def varied(self, name: str) -> Spec:
@@ -182,7 +191,7 @@ class Spec(Part):
 def _replace(content: dict[str, Any], place: list[str], value: Any, spec: str) -> None:
     *path, last = place
     for key in path:
-        content = content.get(key, {})
+        content = content.get(key, {}) if isinstance(content, dict) else {}
     if not isinstance(content, dict) or last not in content:
         raise SpecError(f"spec {spec} has no place {'.'.join(place)} to change")
     content[last] = value

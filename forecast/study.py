@@ -86,8 +86,8 @@ def new_study(folder: Path) -> Study:
     UsageError
         When the folder exists and is not empty; nothing is overwritten.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty; name a new folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not an empty folder; name a new one")
     pattern = PACKAGED if is_study(PACKAGED) else REPOSITORY
     (folder / "data").mkdir(parents=True)
     shutil.copytree(pattern / "models", folder / "models")
@@ -96,6 +96,6 @@ def new_study(folder: Path) -> Study:
         if file.suffix == ".csv":
             header = file.read_text(encoding="utf-8").split("\n", 1)[0]
             target.write_text(header + "\n", encoding="utf-8")
-        elif file.is_file():
+        elif file.is_file() and not file.name.startswith("."):
             shutil.copyfile(file, target)
     return Study(folder, folder)

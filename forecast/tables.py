@@ -34,25 +34,37 @@ def read_table(path: Path) -> tuple[list[Numbered], list[Problem]]:
         return [], [
             Problem(path.name, None, None, None, "the file is missing", "restore it, or start with forecast init")
         ]
-    raw = path.read_bytes()
-    text, problems = _decode(path.name, raw)
+    return parse_table(path.name, path.read_bytes())
+
+
+def parse_table(file: str, raw: bytes) -> tuple[list[Numbered], list[Problem]]:
+    """Return the rows of a table's bytes with their line numbers, and every problem found on the way.
+
+    Parameters
+    ----------
+    file : str
+        Name of one of the tables of `schema.TABLES`: its header and types are expected.
+    raw : bytes
+    """
+    text, problems = decode(file, raw)
     if text is None:
         return [], problems
-    lines, torn = _split(path.name, text)
+    lines, torn = _split(file, text)
     problems += torn
     if not lines:
         problems.append(
-            Problem(path.name, None, None, None, "the file is empty", "restore it; a table has at least its header")
+            Problem(file, None, None, None, "the file is empty", "restore it; a table has at least its header")
         )
         return [], problems
-    header_problems = check_header(path.name, lines[0][1])
+    header_problems = check_header(file, lines[0][1])
     if header_problems:
         return [], problems + header_problems
-    rows, row_problems = parse_rows(path.name, lines[0][1], lines[1:])
+    rows, row_problems = parse_rows(file, lines[0][1], lines[1:])
     return rows, problems + row_problems
 
 
-def _decode(file: str, raw: bytes) -> tuple[str | None, list[Problem]]:
+def decode(file: str, raw: bytes) -> tuple[str | None, list[Problem]]:
+    """Return the text of a file's bytes, or None when they are not UTF-8, and what an editor did to it."""
     problems = []
     if raw.startswith(BOM):
         problems.append(
@@ -81,13 +93,16 @@ def _decode(file: str, raw: bytes) -> tuple[str | None, list[Problem]]:
 def _split(file: str, text: str) -> tuple[list[tuple[int, list[str]]], list[Problem]]:
     reader = csv.reader(io.StringIO(text), strict=True)
     lines: list[tuple[int, list[str]]] = []
+    row = 1  # where a row begins; the reader only knows where it has got to
     try:
-        lines.extend((reader.line_num, fields) for fields in reader)
+        for fields in reader:
+            lines.append((row, fields))
+            row = reader.line_num + 1
     except csv.Error as error:
         return lines, [
             Problem(
                 file,
-                reader.line_num,
+                row,
                 None,
                 None,
                 f"broken quoting ({error})",
@@ -152,26 +167,33 @@ def _parse_row(file: str, number: int, header: list[str], fields: list[str]) -> 
     if len(fields) != len(header):
         message = f"the row has {len(fields)} fields where the header has {len(header)}"
         return None, [Problem(file, number, None, None, message, "add or remove commas; quote a text that holds one")]
-    cells = dict(zip(header, fields, strict=True))
-    problems = [problem for name, text in cells.items() if (problem := _damaged_text(file, number, name, text))]
-    row, found = validate_row(file, number, cells)
-    return (None if problems else row), problems + found
+    return validate_row(file, number, dict(zip(header, fields, strict=True)))
 
 
-def _damaged_text(file: str, number: int, column: str, text: str) -> Problem | None:
+def _damaged_text(file: str, number: int | None, column: str, text: str) -> Problem | None:
     if text != text.strip():
         return Problem(file, number, column, text, "has a space at an end", "remove it")
-    if any(sign in text for sign in MOJIBAKE):
+    if any(sign in text for sign in MOJIBAKE) or _twice_encoded(text):
         return Problem(file, number, column, text, "was read in a wrong encoding once", "retype the letters in UTF-8")
     return None
 
 
-def validate_row(file: str, number: int | None, cells: dict[str, Any]) -> tuple[Row | None, list[Problem]]:
-    """Return the typed row, or the problems that keep it from being one."""
+def _twice_encoded(text: str) -> bool:
+    """Return whether text reads as UTF-8 when written in a Windows code page: no language looks so."""
     try:
-        return TABLES[file].model_validate(cells), []
+        return text.encode("cp1252").decode("utf-8") != text
+    except UnicodeError:
+        return False
+
+
+def validate_row(file: str, number: int | None, cells: dict[str, str]) -> tuple[Row | None, list[Problem]]:
+    """Return the typed row, or the problems that keep it from being one."""
+    problems = [problem for name, text in cells.items() if (problem := _damaged_text(file, number, name, text))]
+    try:
+        row = TABLES[file].model_validate(cells)
     except ValidationError as error:
-        return None, [Problem(file, number, *fault) for fault in faults(error)]
+        return None, problems + [Problem(file, number, *fault) for fault in faults(error)]
+    return (None if problems else row), problems
 
 
 def cell(value: Any) -> str:
@@ -189,7 +211,7 @@ def cell(value: Any) -> str:
     if isinstance(value, tuple):
         return ";".join(value)
     if isinstance(value, float):
-        return f"{value:g}"
+        return repr(value).removesuffix(".0")  # every digit: what is read back is what was written
     return str(value)
 
 
