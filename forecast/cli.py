@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,8 +62,9 @@ FormatOption = Annotated[str, typer.Option("--format", help="table, json or csv.
 
 
 def talk(text: str) -> None:
-    """Write a line to stderr."""
-    print(text, file=sys.stderr)
+    """Write to stderr; what came from a file shows its control characters and does not send them."""
+    shown = (sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+    print("".join(shown), file=sys.stderr)
 
 
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
@@ -117,19 +119,50 @@ def main(
 def check(
     study: StudyOption = None,
     every: Annotated[bool, typer.Option("--all", help="List every row of every problem.")] = False,
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="DIR", help="Compare with the public data sets in a folder.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="With --against: write all that was compared as CSV.")
+    ] = None,
 ) -> None:
     """Validate every table; report all problems at once.
 
-    Example: forecast check --study my-study
+    With --against, each difference from a public data set needs a reason in concordance.csv; one without is a problem.
+
+    Example: forecast check --study my-study --against public-data --out concordance.csv
     """
     from forecast.checks import check_study
     from forecast.study import find_study
 
+    if out and not against:
+        raise UsageError("--out goes with --against; name the folder of the public data sets")
     place = find_study(study)
     if problems := check_study(place.data):
         show_problems(tuple(problems), every=every)
         raise typer.Exit(DataError.exit_code)
     talk(f"{place.data} is sound")
+    if against:
+        _check_against(place, against, out)
+
+
+def _check_against(place: Study, folder: Path, out: Path | None) -> None:
+    """Print how far a study and the public data sets agree; fail where a difference has no reason."""
+    from forecast import concordance
+    from forecast.data import load_data
+    from forecast.files import write_atomically
+
+    table = concordance.compare(load_data(place.data), folder, concordance.read_reasons(place.data / "concordance.csv"))
+    if out:
+        write_atomically(out, table.to_csv(index=False))
+    print(concordance.summarise(table).to_string(formatters={"agreement": "{:.1%}".format}))
+    print(*concordance.headlines(table), sep="\n")
+    rest = concordance.unexplained(table)
+    for row in rest.itertuples():
+        talk(f"no reason: {row.dataset},{row.item},{row.country},{row.key}: {row.verdict}; {row.detail}")
+    if len(rest):
+        talk(f"{len(rest)} differences without a reason: correct the row, or give one in concordance.csv")
+        raise typer.Exit(DataError.exit_code)
 
 
 def _cells(row: str, **given: str | None) -> dict[str, str]:
@@ -138,38 +171,32 @@ def _cells(row: str, **given: str | None) -> dict[str, str]:
     return {name: given.get(name) or "" for name in TABLES[row].model_fields}
 
 
-def _append(study: Path | None, file: str, rows: list[dict[str, str]], *, dry_run: bool) -> None:
+def _append(study: Path | None, file: str, source: str | None, cells: dict[str, str], *, dry_run: bool) -> None:
     from forecast.data import append_rows
     from forecast.study import find_study
-    from forecast.tables import validate_row
+    from forecast.tables import parse_table, validate_row
 
-    parsed = [(number, *validate_row(file, number, cells)) for number, cells in enumerate(rows, start=1)]
-    if problems := [problem for _, _, found in parsed for problem in found]:
+    if source:
+        numbered, problems = parse_table(file, _read_source(source))
+        problems = [replace(problem, file=source) for problem in problems]
+        rows = [row for _, row in numbered]
+    else:
+        row, problems = validate_row(file, None, cells)
+        problems = [replace(problem, file=f"new row for {file}") for problem in problems]
+        rows = [row] if row is not None else []
+    if problems:
         raise DataError(problems)
-    append_rows(find_study(study).data, file, [row for _, row, _ in parsed if row is not None], dry_run=dry_run)
-    talk(
-        f"{len(rows)} row{'s' if len(rows) != 1 else ''} {'would be' if dry_run else ''} added to {file}".replace(
-            "  ", " "
-        )
-    )
+    append_rows(find_study(study).data, file, rows, dry_run=dry_run)
+    would = "would be " if dry_run else ""
+    talk(f"{len(rows)} row{'s' if len(rows) != 1 else ''} {would}added to {file}")
 
 
-def _read_rows(file: str, source: str) -> list[dict[str, str]]:
-    """Return the cells of a CSV file, or of standard input for ``-``, whose header is the table's."""
-    import csv
-
-    from forecast.tables import check_header
-
+def _read_source(source: str) -> bytes:
+    """Return the bytes of a file, or of standard input for ``-``."""
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
         raise UsageError(f"{source} cannot be read: {error}") from None
-    header, *lines = list(csv.reader(text.splitlines())) or [[]]
-    if problems := check_header(file, header):
-        raise DataError(problems)
-    if uneven := [number for number, line in enumerate(lines, start=2) if len(line) != len(header)]:
-        raise UsageError(f"{source}: row {uneven[0]} has not as many fields as the header")
-    return [dict(zip(header, line, strict=True)) for line in lines]
 
 
 FromOption = Annotated[
@@ -203,8 +230,7 @@ def add_indicator(
     Example: forecast add indicator --country RUS --indicator war_balance --observed-on 2024-12-15 --value 0.4 --low 0.2 --high 0.6 --known-on 2024-12-16 --sources plokhy_2023
     """
     given = {name: cell for name, cell in locals().items() if name not in {"source", "dry_run", "study"}}
-    rows = _read_rows("indicators.csv", source) if source else [_cells("indicators.csv", **given)]
-    _append(study, "indicators.csv", rows, dry_run=dry_run)
+    _append(study, "indicators.csv", source, _cells("indicators.csv", **given), dry_run=dry_run)
 
 
 @add_app.command("event")
@@ -231,8 +257,7 @@ def add_event(
     Example: forecast add event --event-id GEO-2024-x --country GEO --kind uprising --start 2024-12-01 --name "..." --known-on 2024-12-01 --sources jones_2012
     """
     given = {name_: cell for name_, cell in locals().items() if name_ not in {"source", "dry_run", "study"}}
-    rows = _read_rows("events.csv", source) if source else [_cells("events.csv", **given)]
-    _append(study, "events.csv", rows, dry_run=dry_run)
+    _append(study, "events.csv", source, _cells("events.csv", **given), dry_run=dry_run)
 
 
 def _open(study: Path | None, spec: str, variation: str | None, as_of: str | None) -> tuple[Study, Data, Spec]:
@@ -243,6 +268,7 @@ def _open(study: Path | None, spec: str, variation: str | None, as_of: str | Non
     place = find_study(study)
     model = load_spec(place.models / f"{spec}.toml")
     data = load_data(place.data)
+    model.check_terms(data.codebook.indicators)
     return place, data.as_of(as_of) if as_of else data, model.varied(variation) if variation else model
 
 

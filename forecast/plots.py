@@ -35,6 +35,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 10,
+    "text.parse_math": False,  # a dollar sign in a label is a dollar sign
     "axes.spines.top": False,
     "axes.spines.right": False,
 }

@@ -239,7 +239,11 @@ def read_twin(path: Path) -> dict[str, Any]:
 
 
 def is_current(fit: Fit, question: Question, path: Path) -> bool:
-    """Return whether the report at a path was made from the same fit, question and version."""
-    if not (path.exists() and path.with_suffix(".json").exists()):
+    """Return whether the report at a path is whole and was made from the same fit, question and version."""
+    if not all(path.with_suffix(suffix).exists() for suffix in (".html", ".md", ".json")):
         return False
-    return bool(read_twin(path)["key"] == report_key(fit, question))
+    try:
+        twin = read_twin(path)
+    except ValueError:  # not JSON, or not even text
+        return False
+    return isinstance(twin, dict) and twin.get("key") == report_key(fit, question)

@@ -173,7 +173,7 @@ def _parse_row(file: str, number: int, header: list[str], fields: list[str]) -> 
 def _damaged_text(file: str, number: int | None, column: str, text: str) -> Problem | None:
     if text != text.strip():
         return Problem(file, number, column, text, "has a space at an end", "remove it")
-    if any(sign in text for sign in MOJIBAKE) or _twice_encoded(text):
+    if not text.isascii() and (any(sign in text for sign in MOJIBAKE) or _twice_encoded(text)):
         return Problem(file, number, column, text, "was read in a wrong encoding once", "retype the letters in UTF-8")
     return None
 

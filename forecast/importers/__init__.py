@@ -1,0 +1,51 @@
+"""The public data sets that a study is compared with: name, usual file names, citation.
+
+Each has a module of its name with one function, ``read(path)``, which returns the publisher's file as a
+tidy table in this package's words. No file is shipped: users bring the publishers' own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class PublicData:
+    """A public data set: its module here, the file names it usually has, and what to cite."""
+
+    name: str
+    patterns: tuple[str, ...]
+    citation: str
+
+    def find(self, folder: Path) -> Path | None:
+        """Return the data set's file in a folder, the last by name if there are several, or None."""
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".csv", ".txt", ".tsv", ".tab"})
+        return next((path for path in reversed(files) if any(p in path.name.lower() for p in self.patterns)), None)
+
+    def read(self, path: Path) -> pd.DataFrame:
+        """Return the file as a tidy table; see the module of the data set's name."""
+        table: pd.DataFrame = import_module(f"forecast.importers.{self.name}").read(path)
+        return table
+
+
+REGISTRY = {
+    source.name: source
+    for source in (
+        PublicData("archigos", ("archigos",), "Goemans, Gleditsch & Chiozza 2009, Journal of Peace Research 46(2)"),
+        PublicData("powell_thyne", ("powell",), "Powell & Thyne 2011, Journal of Peace Research 48(2)"),
+        PublicData("cline", ("cline", "coup_data"), "Peyton et al. 2020, doi 10.13012/B2IDB-9651987"),
+        PublicData("navco", ("navco",), "Chenoweth & Shay 2020; Chenoweth & Stephan 2011"),
+        PublicData("cow_wars", ("war_inter", "inter-statewar"), "Sarkees & Wayman 2010, Resort to War"),
+        PublicData("ucdp", ("ucdp",), "Gleditsch et al. 2002; Davies et al. 2025, Journal of Peace Research"),
+        PublicData("gsdb", ("gsdb",), "Felbermayr et al. 2020; Syropoulos et al. 2024"),
+        PublicData("vdem", ("vdem", "v-dem"), "Coppedge et al., V-Dem"),
+        PublicData("gwf", ("gwf",), "Geddes, Wright & Frantz 2014, Perspectives on Politics 12(2)"),
+        PublicData("nmc", ("nmc",), "Singer 1987, National Material Capabilities"),
+    )
+}
