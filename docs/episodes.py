@@ -7,33 +7,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 import forecast
 from forecast.inference import fit_or_load
 from forecast.prediction import predict, require_mixed, summarise
 from forecast.schema import OUTCOMES
 
 EPISODES = (
-    (
-        "RUS",
-        "1904-12-31",
-        "survived_challenged",
-        "Revolution of 1905: the October Manifesto conceded a parliament; Nicholas II stayed",
-    ),
-    ("RUS", "1916-12-31", "revolution", "February Revolution: Nicholas II abdicated on 15 March 1917"),
-    ("RUS", "1964-09-30", "coup", "Khrushchev removed by the Presidium on 14-15 October 1964"),
-    ("KGZ", "2005-02-28", "revolution", "Tulip Revolution: Akayev fled on 24 March 2005"),
-    ("UKR", "2013-11-30", "revolution", "Euromaidan: Yanukovych fled on 22 February 2014"),
-    (
-        "KAZ",
-        "2019-06-30",
-        "survived_challenged",
-        "No removal; Tokayev, in office since March 2019, was not removed in the two years",
-    ),
-    ("BLR", "2020-07-31", "survived_challenged", "Mass uprising from 9 August 2020, which failed; Lukashenko stayed"),
-    ("RUS", "2022-03-31", "survived_challenged", "Wagner's march of June 2023 failed; Putin stayed"),
+    ("RUS", "1904-12-31", "Revolution of 1905: the October Manifesto conceded a parliament, Nicholas II stayed"),
+    ("RUS", "1916-12-31", "February Revolution: Nicholas II abdicated on 15 March 1917"),
+    ("RUS", "1964-09-30", "Khrushchev removed by the Presidium on 14-15 October 1964"),
+    ("KGZ", "2005-02-28", "Tulip Revolution: Akayev fled on 24 March 2005"),
+    ("UKR", "2013-11-30", "Euromaidan: Yanukovych fled on 22 February 2014"),
+    ("KAZ", "2019-06-30", "Tokayev, in office since March 2019, stayed; the next uprising came in January 2022"),
+    ("BLR", "2020-07-31", "Mass uprising from 9 August 2020, which failed; Lukashenko stayed"),
+    ("RUS", "2022-03-31", "Wagner's march of June 2023 failed; Putin stayed"),
 )
 HORIZON = 24
-ALIASES = {"survived_challenged": "survives_challenged", "survived_unchallenged": "survives_unchallenged"}
 SURPRISE = 0.10
 
 
@@ -42,12 +33,12 @@ def main() -> None:
     study = forecast.find_study(Path(__file__).parent.parent)
     data, spec = forecast.load_data(study.data), forecast.load_spec(study.models / "default.toml")
     lines = [line_of(study, data, spec, *episode) for episode in EPISODES]
-    text = "\n".join([*HEAD, *lines, *TAIL])
+    text = "\n".join([*HEAD, *lines])
     (Path(__file__).parent / "episodes.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def line_of(study, data, spec, country: str, as_of: str, outcome: str, told: str) -> str:  # type: ignore[no-untyped-def]
+def line_of(study, data, spec, country: str, as_of: str, told: str) -> str:  # type: ignore[no-untyped-def]
     """Return one line of the table."""
     view = data.as_of(as_of)
     fitted, _ = fit_or_load(study.build, view, spec)
@@ -59,23 +50,35 @@ def line_of(study, data, spec, country: str, as_of: str, outcome: str, told: str
         f"{table.loc[name, 'probability']:.1%} ({table.loc[name, 'p05']:.1%}-{table.loc[name, 'p95']:.1%})"
         for name in OUTCOMES
     ]
-    happened = table.loc[ALIASES.get(outcome, outcome), "probability"]
-    mark = f"{happened:.1%}" + (", **surprised**" if happened < SURPRISE else "")
+    outcome = resolve(data, result.question)
+    happened = table.loc[outcome, "probability"]
+    mark = f"{outcome.replace('_', ' ')}: {happened:.1%}" + (", **surprised**" if happened < SURPRISE else "")
     return f"| {country} {as_of} | {result.question.leader} | {' | '.join(cells)} | {told} | {mark} |"
+
+
+def resolve(data: forecast.Data, question: forecast.prediction.Question) -> str:  # type: ignore[name-defined]
+    """Return the outcome that came true by the written rules, from what is known today."""
+    spell = data.leaders.set_index("spell_id").loc[question.spell]
+    if spell["end"] <= pd.Timestamp(question.end):
+        return spell["exit"] if spell["exit"] in ("coup", "revolution") else "other_exit"
+    own = data.events[(data.events["country"] == question.country) & (data.events["start"] >= spell["start"])]
+    over = own["end"] <= pd.Timestamp(question.as_of)
+    challenged = ((own["start"] <= pd.Timestamp(question.end)) & ~over).any()
+    return "survives_challenged" if challenged else "survives_unchallenged"
 
 
 HEAD = [
     "# Known episodes, forecast from what was known",
     "",
     "Made by `python docs/episodes.py`. Each line is a fit to the data as of its date and a forecast over 24 months: probability",
-    "and 90% interval. The last column is the probability that the model gave to what then happened; under 10% it was surprised.",
+    "and 90% interval. The last column is the outcome by the resolution rules and the probability that the model gave to it; under 10%",
+    "it was surprised.",
     "The readings were coded later by people who knew the outcome, so these are tests of the machinery and of plausibility, not",
     "of skill.",
     "",
-    "| as of | leader | coup | revolution | other exit | survives, challenged | survives, unchallenged | what happened | given to it |",
+    "| as of | leader | coup | revolution | other exit | survives, challenged | survives, unchallenged | what happened | outcome, and what the model gave it |",
     "|---|---|---:|---:|---:|---:|---:|---|---:|",
 ]
-TAIL: list[str] = []
 
 if __name__ == "__main__":
     main()

@@ -88,7 +88,7 @@ def base_rates(data: Data, design: xr.Dataset, group: str) -> pd.DataFrame:
     exposure, rows_group = design["exposure"].to_numpy(), design["row_group"].to_numpy()
     burden = _burden(data, design)
     classes = {
-        "all leader-years of the study": np.ones(len(exposure), dtype=bool),
+        "all leader-years fitted": np.ones(len(exposure), dtype=bool),
         f"group {group}": rows_group == group,
         "state at war": burden > 0,
     }

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from forecast.data import Data
 from forecast.prediction import Forecast
@@ -96,7 +97,7 @@ def _draw_incidence(axes: Any, forecast: Forecast, outcome: str) -> None:
     axes.set_title(LABELS[outcome], fontsize=10, loc="left")
     axes.set_ylim(0, max(float(levels[3].max()) * 1.1, 0.02))
     axes.set_xlim(0, months[-1])
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))  # as many decimals as the scale needs
     axes.grid(alpha=0.3)
 
 

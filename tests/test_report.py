@@ -1,0 +1,418 @@
+"""Reports: one set of numbers in three forms, inert whatever stands in the tables, and whole without a network."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+
+from forecast.plots import plot_outcomes, plot_readings
+from forecast.prediction import answer, ask, look_ahead, summarise
+from forecast.report import (
+    LIMITS,
+    in_words,
+    is_current,
+    make_report,
+    read_twin,
+    report_key,
+    report_path,
+    save_report,
+    templates,
+    write_report,
+)
+from forecast.schema import OUTCOMES
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+class Page(HTMLParser):
+    """Every element, attribute and piece of text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.attributes, self.texts, self.cells = [], [], [], []
+        self.inside = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag in ("td", "th"):
+            self.cells.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.inside = False
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.inside:
+            self.cells[-1] += data
+
+    @property
+    def text(self):
+        return " ".join(self.texts)
+
+
+def tables_of(text):
+    """Return the rows of every table of a Markdown text, as a Markdown reader sees them."""
+    tables, row, inside = [], None, False
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
+        if token.type == "table_open":
+            tables.append([])
+        elif token.type == "tr_open":
+            row = []
+        elif token.type == "tr_close":
+            tables[-1].append(row)
+        elif token.type in ("th_open", "td_open"):
+            inside = True
+        elif token.type in ("th_close", "td_close"):
+            inside = False
+        elif token.type == "inline" and inside:
+            row.append("".join(child.content for child in token.children))
+    return tables
+
+
+@pytest.fixture(scope="module")
+def made(tiny_fit, tiny_data, tiny_forecast):
+    return make_report(tiny_fit, tiny_data, tiny_forecast)
+
+
+def percent(value):
+    return f"{100 * value:.1f}%"
+
+
+# --- one set of numbers
+
+
+def test_the_numbers_are_those_of_the_forecast(made, tiny_forecast):
+    table = summarise(tiny_forecast)
+    assert [item["outcome"] for item in made.content["outcomes"]] == list(OUTCOMES)
+    for item in made.content["outcomes"]:
+        for name, value in table.loc[item["outcome"]].items():
+            assert item[name] == value
+    draws = tiny_forecast.probability.isel(month=-1).to_numpy().reshape(-1, 5)
+    for place, item in enumerate(made.content["outcomes"]):
+        assert item["probability"] == pytest.approx(draws[:, place].mean(), abs=1e-12)
+        assert item["p05"] == pytest.approx(np.quantile(draws[:, place], 0.05), abs=1e-12)
+    assert sum(item["probability"] for item in made.content["outcomes"]) == pytest.approx(1.0, abs=1e-9)
+    assert [line["month"] for line in made.content["incidence"]] == [1, 2, 3, 4, 5, 6]
+    for outcome in OUTCOMES:
+        assert made.content["incidence"][-1][outcome]["probability"] == table.loc[outcome, "probability"]
+
+
+def test_page_text_and_twin_agree(made, tmp_path):
+    save_report(made, tmp_path / "KGZ.html")
+    twin = json.loads((tmp_path / "KGZ.json").read_text(encoding="utf-8"))
+    page = Page((tmp_path / "KGZ.html").read_text(encoding="utf-8"))
+    tables = tables_of((tmp_path / "KGZ.md").read_text(encoding="utf-8"))
+    assert twin == made.content
+    for item, row in zip(twin["outcomes"], tables[0][1:], strict=True):
+        expected = [
+            item["label"], percent(item["probability"]), f"{percent(item['p25'])} to {percent(item['p75'])}",
+            f"{percent(item['p05'])} to {percent(item['p95'])}", item["words"],
+        ]  # fmt: skip
+        assert row == expected
+        at = page.cells.index(item["label"])
+        assert [cell.strip() for cell in page.cells[at : at + 5]] == expected
+    for item, row in zip(twin["base_rates"], tables[1][1:], strict=True):
+        expected = [
+            item["reference class"],
+            str(item["coups"]),
+            str(item["revolutions"]),
+            f"{item['leader-years']:.2f}",
+        ]
+        assert row == expected
+        at = page.cells.index(item["reference class"])
+        assert page.cells[at : at + 4] == expected
+    for item, row in zip(twin["drivers"], tables[2][1:], strict=True):
+        assert row == [item["label"], f"{item['value']:.2f}", f"{item['average']:.2f}", percent(item["coup"]), percent(item["revolution"])]  # fmt: skip
+        assert item["label"] in page.cells
+    assert [row[0] for row in tables[3][1:]] == [item["name"] for item in twin["challenges"]]
+    for item, row in zip(twin["claims"], tables[4][1:], strict=True):
+        assert row[0] == item["id"]
+        assert row[-1] == item["verdict"]
+        assert row[-1] in page.cells
+    assert len(tables) == 5
+
+
+def test_nothing_in_the_twin_is_not_a_number(made):
+    text = json.dumps(made.content, allow_nan=False)
+    assert len(text) > 5000
+
+
+def test_claims_without_an_interval_have_none(made):
+    counted = next(item for item in made.content["claims"] if item["id"] == "C4")
+    assert (counted["low"], counted["high"], counted["support"]) == (None, None, None)
+    assert "None" not in made.text
+    assert "None" not in Page(made.page).text
+    assert "nan" not in made.text.lower().split()
+
+
+def test_readings_are_the_last_of_each_coder(made, tiny_data):
+    own = tiny_data.indicators[tiny_data.indicators["country"] == "KGZ"]
+    assert len(made.content["readings"]) == len(own.groupby(["indicator", "coder"]))
+    for item in made.content["readings"]:
+        same = own[(own["indicator"] == item["indicator"]) & (own["coder"] == item["coder"])]
+        last = same.loc[same["observed_on"].idxmax()]
+        assert (item["value"], item["low"], item["high"]) == (last["value"], last["low"], last["high"])
+        assert item["observed_on"] == str(last["observed_on"].date())
+
+
+def test_limits_rules_and_provenance_are_on_the_page(made, tiny_fit):
+    for text in (made.text, Page(made.page).text):
+        for limit in LIMITS:
+            assert limit in text
+        for item in made.content["outcomes"]:
+            assert item["rule"] in text
+        for part in (tiny_fit.provenance["data_digest"], tiny_fit.spec.digest, "pymc", str(tiny_fit.spec.sampling.seed)):  # fmt: skip
+            assert part in text
+
+
+def test_the_same_inputs_give_the_same_bytes(made, tiny_fit, tiny_data, tiny_forecast):
+    again = make_report(tiny_fit, tiny_data, tiny_forecast)
+    assert (again.page, again.text, again.content) == (made.page, made.text, made.content)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0.0174, 0.001, 0.061), "about 2 in 100 (90% interval: under 1 to 6)"),
+        ((0.0049, 0.0, 0.0051), "under 1 in 100 (90% interval: under 1 to 1)"),
+        ((0.996, 0.9, 1.0), "over 99 in 100 (90% interval: 90 to over 99)"),
+        ((0.5, 0.25, 0.994), "about 50 in 100 (90% interval: 25 to 99)"),
+    ],
+)
+def test_probabilities_in_words(numbers, words):
+    assert in_words(*numbers) == words
+
+
+# --- whole without a network
+
+
+def test_the_page_asks_for_nothing_from_outside(made):
+    page = Page(made.page)
+    policy = [dict((n, v) for t, n, v in page.attributes if t == "meta")]
+    assert policy
+    assert ("meta", "http-equiv", "Content-Security-Policy") in page.attributes
+    content = next(v for t, n, v in page.attributes if t == "meta" and n == "content" and "default-src" in v)
+    rules = dict(rule.strip().split(" ", 1) for rule in content.split(";"))
+    assert rules == {"default-src": "'none'", "style-src": "'unsafe-inline'", "img-src": "data:"}
+    # The policy stands before anything that could ask.
+    assert made.page.index("Content-Security-Policy") < min(made.page.index("<style"), made.page.index("<svg"))
+    assert not {"script", "link", "iframe", "img", "object", "embed", "base", "form", "image"} & set(page.elements)
+    for _, name, value in page.attributes:
+        if name in ("src", "href", "xlink:href", "action", "srcset", "data"):
+            assert value.startswith("#")
+        assert not name.startswith("on")
+    assert "@import" not in made.page
+    assert set(re.findall(r"url\(([^)]{1})", made.page)) <= {"#"}
+
+
+def test_the_page_has_language_title_and_alternatives_for_figures(made):
+    page = Page(made.page)
+    assert ("html", "lang", "en") in page.attributes
+    assert page.elements.count("svg") == 4
+    assert page.elements.count("h1") == 1
+    labels = [value for tag, name, value in page.attributes if tag == "figure" and name == "aria-label"]
+    assert len(labels) == page.elements.count("figure") == 4
+    assert all(labels)
+
+
+# --- whatever stands in the tables is text
+
+NASTY = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "'; DROP TABLE leaders; --",
+    "a | b \\| c",
+    "[click](javascript:alert(3))",
+    "![x](https://example.org/x.png)",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;b&gt; & <b>",
+    "$\\frac{$",
+    "<https://example.org> `code` *strong* ~x~",
+)
+
+
+@pytest.fixture(scope="module")
+def hostile(tiny_fit, tiny_data):
+    """A report on data in which every free text is an attack."""
+    everything = " ".join(NASTY)
+    country, leaders = tiny_data.countries.copy(), tiny_data.leaders.copy()
+    country["name"], country["note"] = f"Land {everything}", everything
+    leaders["leader"], leaders["note"], leaders["sources"] = f"Ruler {everything}", everything, everything
+    events = tiny_data.events.copy()
+    places = events.groupby("country").cumcount()
+    events["name"] = [f"Challenge {NASTY[place % len(NASTY)]}" for place in places]
+    events["note"] = events["sources"] = everything
+    indicators = tiny_data.indicators.copy()
+    indicators["note"], indicators["sources"] = everything, everything
+    indicators["basis"] = "<i>judgement</i>"
+    book = tiny_data.codebook.indicators
+    nasty_book = {name: entry.model_copy(update={"label": f"L {text}"}) for (name, entry), text in zip(book.items(), NASTY * 2, strict=False)}  # fmt: skip
+    codebook = tiny_data.codebook.model_copy(update={"indicators": nasty_book})
+    data = replace(tiny_data, countries=country, leaders=leaders, events=events, indicators=indicators, codebook=codebook)  # fmt: skip
+    claims = tuple(claim.model_copy(update={"statement": f"{claim.statement} {NASTY[place % len(NASTY)]}"}) for place, claim in enumerate(tiny_fit.spec.claims))  # fmt: skip
+    spec = tiny_fit.spec.model_copy(update={"claims": claims, "name": "<script>x</script>|"})
+    facts = {**tiny_fit.provenance, "data_digest": data.digest, "spec": spec.name}
+    fit = replace(tiny_fit, provenance=facts, spec=spec)
+    question = ask(data, "KGZ", 3)
+    return make_report(fit, data, answer(fit, look_ahead(fit, data, question), question)), question
+
+
+def test_hostile_text_is_inert_on_the_page(hostile, made):
+    report, question = hostile
+    page, plain = Page(report.page), Page(made.page)
+    assert set(page.elements) == set(plain.elements)
+    assert all(not name.startswith("on") for _, name, _ in page.attributes)
+    assert all(value.startswith("#") for _, name, value in page.attributes if name in ("src", "href", "xlink:href"))
+    for text in NASTY:  # nothing is lost: it is shown as it was typed, also in the figures
+        assert page.texts.count(f"L {text}") >= 2
+    assert len(report.content["challenges"]) == 8
+    assert {item["name"] for item in report.content["challenges"]} < set(page.cells)
+    assert question.leader in page.text
+
+
+def test_hostile_text_is_inert_in_markdown(hostile, made):
+    report, _ = hostile
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(report.text)
+    inline = [child for token in tokens for child in (token.children or [])]
+    kinds = {token.type for token in tokens} | {child.type for child in inline}
+    assert not {"html_block", "html_inline", "link_open", "image", "fence"} & kinds
+    shapes = [[len(row) for row in table] for table in tables_of(report.text)]
+    expected = [[len(row) for row in table] for table in tables_of(made.text)]
+    assert shapes == expected
+    names = [row[0] for row in tables_of(report.text)[3][1:]]
+    assert "Challenge <script>alert(1)</script>" in names
+    assert "Challenge a | b \\| c" in names
+
+
+def test_hostile_text_comes_back_from_the_twin(hostile, tmp_path):
+    report, question = hostile
+    save_report(report, tmp_path / "KGZ.html")
+    twin = read_twin(tmp_path / "KGZ.html")
+    assert twin["question"]["leader"] == question.leader
+    assert NASTY[0] in twin["question"]["leader"]
+
+
+def test_a_missing_value_in_a_template_is_an_error(tmp_path):
+    import jinja2
+
+    (tmp_path / "mine.html.j2").write_text("{{ absent }}", encoding="utf-8")
+    with pytest.raises(jinja2.UndefinedError):
+        templates(tmp_path).get_template("mine.html.j2").render()
+
+
+def test_templates_in_a_folder_take_precedence(tiny_fit, tiny_data, tiny_forecast, made, tmp_path):
+    (tmp_path / "report.html.j2").write_text("<p>{{ question.leader }}: {{ outcomes[0].probability|percent }}", encoding="utf-8")  # fmt: skip
+    report = write_report(tiny_fit, tiny_data, tiny_forecast, tmp_path / "out" / "KGZ.html", tmp_path)
+    assert report.page == f"<p>Sadyr Japarov: {percent(made.content['outcomes'][0]['probability'])}"
+    assert (tmp_path / "out" / "KGZ.html").read_text(encoding="utf-8") == report.page
+    assert report.text == made.text  # the other template is the package's own
+
+
+# --- current or stale
+
+
+def test_a_report_is_current_until_something_it_is_made_from_changes(tiny_fit, made, tiny_forecast, tmp_path):
+    question = tiny_forecast.question
+    path = report_path(tmp_path, question)
+    assert path == tmp_path / "2024-12-31" / "KGZ.html"
+    assert not is_current(tiny_fit, question, path)
+    save_report(made, path)
+    assert is_current(tiny_fit, question, path)
+    facts = tiny_fit.provenance
+    for change in (
+        {"data_digest": "0" * 64},
+        {"spec_digest": "0" * 64},
+        {"versions": {**facts["versions"], "regime-forecast": "9.9.9"}},
+    ):
+        assert not is_current(replace(tiny_fit, provenance={**facts, **change}), question, path)
+    fewer = tiny_fit.spec.model_copy(update={"claims": tiny_fit.spec.claims[1:]})
+    assert not is_current(replace(tiny_fit, spec=fewer), question, path)
+    for change in ({"horizon": 7}, {"settings": {"sanctions": 0.5}}, {"paths": "hold"}, {"leader": "Another"}):
+        assert not is_current(tiny_fit, replace(question, **change), path)
+    assert len({report_key(tiny_fit, replace(question, horizon=horizon)) for horizon in (1, 2, 3)}) == 3
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md", ".json"])
+def test_a_report_of_which_a_part_is_gone_is_stale(tiny_fit, made, tiny_forecast, tmp_path, suffix):
+    path = report_path(tmp_path, tiny_forecast.question)
+    save_report(made, path)
+    path.with_suffix(suffix).unlink()
+    assert not is_current(tiny_fit, tiny_forecast.question, path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}'])
+def test_a_report_with_a_damaged_twin_is_stale(tiny_fit, made, tiny_forecast, tmp_path, content):
+    path = report_path(tmp_path, tiny_forecast.question)
+    save_report(made, path)
+    path.with_suffix(".json").write_text(content, encoding="utf-8")
+    assert not is_current(tiny_fit, tiny_forecast.question, path)
+
+
+def test_scenarios_have_pages_of_their_own(tiny_data, tmp_path):
+    pages = {report_path(tmp_path, ask(tiny_data, "KGZ", 6, settings)).name for settings in ({}, {"sanctions": 0.5}, {"sanctions": 0.6})}  # fmt: skip
+    assert len(pages) == 3
+    assert "KGZ.html" in pages
+
+
+# --- figures
+
+
+def test_figures_are_the_same_bytes_every_time(tiny_data, tiny_forecast):
+    table = summarise(tiny_forecast)
+    assert plot_outcomes(table) == plot_outcomes(table)
+    assert plot_outcomes(table).startswith("<svg")
+    assert percent(table.loc["coup", "probability"]) in plot_outcomes(table)
+
+
+def test_a_country_without_readings_has_no_figure_of_them(tiny_data):
+    empty = replace(tiny_data, indicators=tiny_data.indicators.iloc[:0])
+    assert plot_readings(empty, "KGZ") == ""
+    assert plot_readings(tiny_data, "KGZ", "2010-01-01").count("<svg") == 1
+
+
+def test_figures_show_every_indicator_by_name(tiny_data):
+    drawn = plot_readings(tiny_data, "KGZ")
+    for name in tiny_data.indicators.query("country == 'KGZ'")["indicator"].unique():
+        assert tiny_data.codebook.indicators[name].label in drawn
+
+
+# --- in a browser
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="there is no /usr/bin/chromium")
+def test_a_browser_shows_the_page_without_errors_or_requests(hostile, made, tmp_path):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    save_report(made, tmp_path / "plain.html")
+    save_report(hostile[0], tmp_path / "hostile.html")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        for name in ("plain", "hostile"):
+            complaints, requests = [], []
+            page = browser.new_page(viewport={"width": 390, "height": 800})
+            page.on("console", lambda message, into=complaints: into.append(message.text))
+            page.on("pageerror", lambda error, into=complaints: into.append(str(error)))
+            page.on("dialog", lambda dialog, into=complaints: (into.append(dialog.message), dialog.dismiss()))
+            page.on("request", lambda request, into=requests: into.append(request.url))
+            address = (tmp_path / f"{name}.html").as_uri()
+            page.goto(address, wait_until="load")
+            page.wait_for_timeout(300)
+            assert complaints == []
+            assert requests == [address]
+            assert page.locator("svg").count() == 4
+            assert page.locator("h1").inner_text().startswith("Will ")
+            assert page.locator("script, img, a[href]").count() == 0
+            # A telephone shows the page without scrolling sideways; wide tables scroll by themselves.
+            if name == "plain":
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            page.close()
+        browser.close()
