@@ -217,7 +217,7 @@ def test_a_country_without_data_is_refused_with_those_that_have(tiny):
 
 
 def test_a_country_that_does_not_exist_yet_is_refused(real):
-    with pytest.raises(UsageError, match="'UKR' is not in the data as of 1904-12-31; known are RUS"):
+    with pytest.raises(UsageError, match="'UKR' is not in the data as of 1904-12-31; known are .*RUS"):
         real.as_of("1904-12-31").in_office("UKR")
 
 
