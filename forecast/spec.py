@@ -89,7 +89,7 @@ class ResultStage(Part):
 class Sampling(Part):
     """How the posterior is sampled."""
 
-    draws: int = Field(1500, ge=10)
+    draws: int = Field(2500, ge=10)
     tune: int = Field(1000, ge=10)
     chains: int = Field(4, ge=2)
     target_accept: float = Field(0.9, gt=0.5, lt=1)

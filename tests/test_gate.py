@@ -15,7 +15,7 @@ from forecast.inference import Diagnostics, diagnose, load_fit, save_fit
 from forecast.ledger import record
 from forecast.prediction import require_mixed
 from forecast.publishing import publish
-from forecast.report import make_report, write_report
+from forecast.report import is_current, make_report, report_path, write_report
 from forecast.spec import Gate
 
 GATE = Gate(rhat=1.01, ess=400, divergences=0)
@@ -154,6 +154,16 @@ def test_nothing_is_published_when_the_gate_fails(failed, tiny_data, tiny_foreca
     with pytest.raises(GateError):
         publish(failed, tiny_data, [tiny_forecast.question], tmp_path)
     assert nothing_in(tmp_path)
+
+
+def test_nothing_is_published_when_the_gate_fails_though_the_pages_are_there(
+    failed, tiny_fit, tiny_data, tiny_forecast, tmp_path
+):
+    page = report_path(tmp_path, tiny_forecast.question)
+    write_report(tiny_fit, tiny_data, tiny_forecast, page)
+    assert is_current(failed, tiny_forecast.question, page)
+    with pytest.raises(GateError):
+        publish(failed, tiny_data, [tiny_forecast.question], tmp_path)
 
 
 def test_a_probability_on_which_chains_disagree_is_not_published(tiny_fit, tiny_data, tiny_forecast, tmp_path):
