@@ -41,9 +41,9 @@ def main() -> None:
         lines.append(f"| share of {kind} challenges that remove the leader | {_quantiles(share, '.0%')} | {seen:.0%} |")
     lines += [
         "",
-        "A historian would find the ranges wide and none of them absurd: the prior allows a world with a coup attempt in every twelfth",
-        "or so leader-year, as in Latin America or Africa at its most turbulent, and one with almost none; uprisings from a handful in the",
-        "whole census to more than one in three years; and success from rare to usual.",
+        "The ranges are wide and none of them absurd to a historian: from one coup attempt in about three hundred leader-years to one in four,",
+        "as in Latin America or Africa at their most turbulent; uprisings from under one in a hundred leader-years to nearly one in two; and",
+        "success from rare to usual.",
     ]
     text = "\n".join(lines) + "\n"
     (Path(__file__).parent / "prior.md").write_text(text, encoding="utf-8")
