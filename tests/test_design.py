@@ -199,6 +199,26 @@ def test_a_reading_never_explains_an_event_of_its_own_day(hand_made, hand_spec, 
     np.testing.assert_allclose(raw(changed, "centre")[3], 0.8)  # from the day after it: coders 1.0 and 0.6
 
 
+def test_a_lag_keeps_the_weeks_before_an_event_out_of_its_explanation(hand_made, hand_spec):
+    """With a lag of 30 days, a reading counts from 30 days on, except that a spell begins with what is known."""
+    spec = hand_spec.model_copy(update={"onset": hand_spec.onset.model_copy(update={"lag_days": 30})})
+    late = hand_made.indicators.iloc[[2]].assign(value=1.0, high=1.0, low=0.9, observed_on=stamp("2000-08-20"))
+    at_start = late.assign(value=0.0, low=0.0, high=0.1, observed_on=stamp("2001-07-01"))
+    readings = pd.concat([hand_made.indicators, late, at_start], ignore_index=True)
+    made = build_design(replace(hand_made, indicators=readings), spec)
+    starts = [str(day)[:10] for day in made["row_start"].to_numpy()]
+    hardship = made.sel(indicator="hardship")
+    raw = dict(zip(starts[:-1], hardship["centre"].to_numpy() * 0.5 + float(hardship["location"]), strict=False))
+    assert hardship["missing"][0]
+    assert "2000-03-01" not in starts  # nothing changes in the model on the day of the reading
+    assert raw["2000-03-31"] == pytest.approx(0.4)  # A 0.2 and B 0.6, thirty days later
+    assert raw["2000-09-10"] == pytest.approx(0.4)  # from the day of the plot: not yet the reading of August
+    assert raw["2000-09-19"] == pytest.approx(0.8)  # A 1.0 and B 0.6
+    assert raw["2001-07-01"] == pytest.approx(0.3)  # the second spell begins with the reading of its first day
+    challenges = made["challenge_centre"].sel(indicator="hardship").to_numpy() * 0.5 + float(hardship["location"])
+    assert challenges[0] == pytest.approx(0.4)
+
+
 def test_levels_and_labels(design):
     assert list(design["slope"].to_numpy()) == ["war on coup"]
     assert list(design["effect"].to_numpy()) == [
