@@ -107,7 +107,7 @@ class Sampling(Part):
     draws: int = Field(2000, ge=10)
     tune: int = Field(1000, ge=10)
     chains: int = Field(4, ge=2)
-    target_accept: float = Field(0.85, gt=0.5, lt=1)
+    target_accept: float = Field(0.9, gt=0.5, lt=1)
     seed: int = 20221023
 
     def more_careful(self) -> Sampling:
