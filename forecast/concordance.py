@@ -128,9 +128,11 @@ def headlines(table: pd.DataFrame) -> list[str]:
     verdict = table.loc[table["item"] == "spell", "verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
     covered_there = verdict["agree"] + verdict["differ"] + verdict["only here"]
     share = f" ({verdict['agree'] / covered_there:.1%}; target {SPELL_TARGET:.0%})" if covered_there else ""
-    lines = [
-        f"leader spells within {SPELL_DAYS} days of archigos: {verdict['agree']} of {covered_there}{share}; "
+    beside = (
         f"{verdict['not covered']} more lie where it names nobody, and {verdict['only there']} of its own are not here"
+    )
+    lines = [
+        f"leader spells within {SPELL_DAYS} days of archigos: {verdict['agree']} of {covered_there}{share}; {beside}"
     ]
     for name, items in (("powell_thyne", "coup attempts"), ("navco", "campaigns for a change of regime")):
         theirs = table[(table["dataset"] == name) & (table["theirs"] != "")]
