@@ -1,5 +1,6 @@
 """What agrees, what differs and what is only on one side, on hand-made tables; and the real study against the real data."""
 
+import importlib.util
 import os
 from datetime import date
 from pathlib import Path
@@ -345,3 +346,14 @@ def test_every_reason_of_the_committed_study_is_used(real):
     used = set(zip(real["dataset"], real["item"], real["country"], keys, strict=True))
     stale = set(read_reasons(REPOSITORY / "data" / "concordance.csv")) - used
     assert not stale
+
+
+def test_the_page_of_the_comparison_is_current(real):
+    place = importlib.util.spec_from_file_location("page", REPOSITORY / "docs" / "concordance.py")
+    module = importlib.util.module_from_spec(place)
+    place.loader.exec_module(module)
+    page = module.page(real, load_data(REPOSITORY / "data"))
+    assert (REPOSITORY / "docs" / "concordance.md").read_text(encoding="utf-8") == page, "run docs/concordance.py"
+    told = page[page.index("Post-Soviet states") :]
+    assert told.count("failed coup there; agree") == 3
+    assert told.count("revolution there") == 8
