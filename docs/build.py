@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hindsight
+
 import forecast
 from forecast.agreement import ENOUGH, agreement, signature
 from forecast.data import Data
@@ -85,7 +87,11 @@ def coder_agreement(data: Data) -> list[str]:
     return [*lines, ""]
 
 
-PARTS: dict[str, Callable[[Data], str]] = {"data_dictionary.md": dictionary, "data_signature.txt": signature}
+PARTS: dict[str, Callable[[Data], str]] = {
+    "data_dictionary.md": dictionary,
+    "data_signature.txt": signature,
+    "hindsight.md": hindsight.page,
+}
 
 
 def main() -> int:
