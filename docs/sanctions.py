@@ -23,12 +23,16 @@ DATA = Path(__file__).parent.parent / "data"
 
 def computed(tables: Tables) -> list[IndicatorRow]:
     """Return the readings that follow from the table, for every country in it."""
-    rows, stretches = defaultdict(list), defaultdict(list)
+    rows, stretches, spells = defaultdict(list), defaultdict(list), defaultdict(list)
     for _, row in tables.sanctions:
         rows[row.country].append(row)
     for window in windows(tables):
         stretches[window.country].append((window.start, window.end))
-    return [reading for country, own in rows.items() for reading in make_readings(own, stretches[country])]
+    for _, spell in tables.leaders:
+        spells[spell.country].append(spell.start)
+    return [
+        reading for country, own in rows.items() for reading in make_readings(own, stretches[country], spells[country])
+    ]
 
 
 def compare(old: list[IndicatorRow], new: list[IndicatorRow]) -> None:

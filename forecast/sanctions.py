@@ -87,8 +87,10 @@ def change_days(rows: Sequence[SanctionRow], first: date, last: date | None) -> 
     return [first, *sorted(day for day in days if day > first and (last is None or day < last))]
 
 
-def make_readings(rows: Sequence[SanctionRow], windows: Sequence[tuple[date, date | None]]) -> Iterator[IndicatorRow]:
-    """Yield the readings of one country: wherever the severity changes, also from one window to the next.
+def make_readings(
+    rows: Sequence[SanctionRow], windows: Sequence[tuple[date, date | None]], spells: Sequence[date] = ()
+) -> Iterator[IndicatorRow]:
+    """Yield the readings of one country: wherever the severity changes, and at the start of a spell under sanctions.
 
     Parameters
     ----------
@@ -96,12 +98,15 @@ def make_readings(rows: Sequence[SanctionRow], windows: Sequence[tuple[date, dat
         All of one country.
     windows : sequence of (first day, day after the last or None)
         The stretches of the country's frame.
+    spells : sequence of date
+        First days of leader spells.
     """
     before = severity([])
     for first, last in windows:
-        for day in change_days(rows, first, last):
+        starts = {first, *(day for day in spells if day > first and (last is None or day < last))}
+        for day in sorted({*change_days(rows, first, last), *starts}):
             now = severity(in_force_on(rows, day))
-            if now != before or (day == first and now.value):
+            if now != before or (day in starts and now.value):
                 yield _reading(rows, day, now)
             before = now
 
@@ -115,5 +120,5 @@ def _reading(rows: Sequence[SanctionRow], day: date, now: Severity) -> Indicator
         country=rows[0].country, indicator="sanctions", observed_on=day, value=now.value, low=now.low, high=now.high,
         coder="A", basis="judgement", known_on=max([row.known_on for row in begun], default=day),
         sources=tuple(dict.fromkeys(key for row in told or rows for key in row.sources)),
-        note="; ".join(phrases) or ("in force at the start of the window" if current else "none any more"),
+        note="; ".join(phrases) or ("unchanged at start of spell" if current else "none any more"),
     )  # fmt: skip

@@ -74,7 +74,9 @@ def test_readings_are_made_where_the_severity_changes_and_at_a_window_with_sanct
     assert [(str(row.observed_on), row.value) for row in made] == [
         ("2000-01-01", 0.1), ("2001-01-01", 0.4), ("2002-01-01", 0.3), ("2010-01-01", 0.3), ("2016-01-01", 0.0),
     ]  # fmt: skip
-    assert made[0].note == "in force at the start of the window"
+    assert made[0].note == "unchanged at start of spell"
+    again = make_readings(rows, windows, [date(2000, 1, 1), date(2003, 1, 1), date(2017, 1, 1)])
+    assert [str(row.observed_on) for row in again if row not in made] == ["2003-01-01"]
     assert made[1].note == "Neighbours: finance"
     assert made[2].note == "Neighbours: arms end"
     assert change_days(rows, *windows[0]) == [date(2000, 1, 1), date(2001, 1, 1), date(2002, 1, 1)]
@@ -164,7 +166,8 @@ def test_the_committed_readings_are_those_of_the_table(repository):
     for country in {row.country for _, row in tables.sanctions}:
         rows = [row for _, row in tables.sanctions if row.country == country]
         frame = [(window.start, window.end) for window in windows(tables) if window.country == country]
-        for made in make_readings(rows, frame):
+        spells = [row.start for _, row in tables.leaders if row.country == country]
+        for made in make_readings(rows, frame, spells):
             assert stands.pop((made.country, made.observed_on)) == made
     assert not stands
 
