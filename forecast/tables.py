@@ -14,10 +14,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from forecast.errors import Problem
-from forecast.schema import TABLES, Row, faults
+from forecast.schema import TABLES, WORKINGS, Row, faults
 
 Numbered = tuple[int, Row]
 
+ROWS = {**TABLES, **WORKINGS}
 BOM = b"\xef\xbb\xbf"
 MOJIBAKE = ("Ã©", "Ã¤", "Ã¶", "Ã¼", "Ã¨", "â€", "Â ", "\ufffd")
 
@@ -114,7 +115,7 @@ def _split(file: str, text: str) -> tuple[list[tuple[int, list[str]]], list[Prob
 
 def check_header(file: str, header: list[str]) -> list[Problem]:
     """Return what is wrong with a header: wrong separator, missing, unknown, doubled or moved columns."""
-    expected = list(TABLES[file].model_fields)
+    expected = list(ROWS[file].model_fields)
     if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
         return [Problem(file, 1, None, separator, "columns are not separated by commas", "save as comma-separated CSV")]
     problems = [
@@ -190,7 +191,7 @@ def validate_row(file: str, number: int | None, cells: dict[str, str]) -> tuple[
     """Return the typed row, or the problems that keep it from being one."""
     problems = [problem for name, text in cells.items() if (problem := _damaged_text(file, number, name, text))]
     try:
-        row = TABLES[file].model_validate(cells)
+        row = ROWS[file].model_validate(cells)
     except ValidationError as error:
         return None, problems + [Problem(file, number, *fault) for fault in faults(error)]
     return (None if problems else row), problems
