@@ -264,9 +264,10 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class Window:
-    """An unbroken stretch of one country's frame: periods of countries.csv that adjoin."""
+    """An unbroken stretch of one country in one frame: periods of countries.csv that adjoin."""
 
     country: str
+    frame: str
     start: date
     end: date | None
     number: int
@@ -281,10 +282,10 @@ def windows(tables: Tables) -> list[Window]:
     found: list[Window] = []
     for number, row in sorted(tables.countries, key=lambda pair: (pair[1].country, pair[1].start)):
         last = found[-1] if found else None
-        if last is not None and last.country == row.country and last.end == row.start:
+        if last is not None and (last.country, last.frame, last.end) == (row.country, row.frame, row.start):
             found[-1] = replace(last, end=row.end)
         else:
-            found.append(Window(row.country, row.start, row.end, number))
+            found.append(Window(row.country, row.frame, row.start, row.end, number))
     return found
 
 

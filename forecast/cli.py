@@ -522,13 +522,29 @@ def _headline(content: dict[str, Any]) -> None:
 
 @app.command()
 @guarded
-def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    panel: Annotated[bool, typer.Option("--panel", help="The global panel of leaders, from --sources.")] = False,
+    sources: Annotated[
+        Path | None, typer.Option("--sources", metavar="DIR", help="With --panel: folder of the publishers' files.")
+    ] = None,
+) -> None:
     """Make a new study: codebook, specs and sources of the default study, with empty tables.
 
-    Example: forecast init my-study
+    With --panel, a study of every leader of the world since 1919, built from public data sets.
+
+    Example: forecast init my-study; forecast init --panel my-panel --sources public-data
     """
     from forecast.study import new_study
 
+    if panel != (sources is not None):
+        raise UsageError("--panel and --sources go together: forecast init --panel my-panel --sources public-data")
+    if sources is not None:
+        from forecast.panel import new_panel
+
+        new_panel(folder, sources, talk)
+        talk(f"{folder} is the global panel; forecast fit --spec panel --study {folder} fits its model")
+        return
     place = new_study(folder)
     talk(
         f"{place.source} is a new study; code countries.csv and leaders.csv first, then forecast check --study {folder}"

@@ -186,16 +186,17 @@ def load_data(folder: Path | str) -> Data:
 
 def _from_tables(tables: Tables) -> Data:
     frames = {
-        file.removesuffix(".csv"): _frame(row_type, getattr(tables, file.removesuffix(".csv")))
+        file.removesuffix(".csv"): table_frame(row_type, [row for _, row in getattr(tables, file.removesuffix(".csv"))])
         for file, row_type in TABLES.items()
     }
     return Data(codebook=tables.codebook, known_to=tables.coded_to, **frames)
 
 
-def _frame(row_type: type[Row], rows: Sequence[tuple[int, Row]]) -> pd.DataFrame:
+def table_frame(row_type: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
+    """Return typed rows as a frame: dates as datetime64, sources joined by semicolons."""
     import pandas as pd
 
-    frame = pd.DataFrame([row.model_dump() for _, row in rows], columns=list(row_type.model_fields))
+    frame = pd.DataFrame([row.model_dump() for row in rows], columns=list(row_type.model_fields))
     for name in ("start", "end", "entered", "observed_on", "known_on"):
         if name in frame:
             frame[name] = pd.to_datetime(frame[name]).astype("datetime64[s]")

@@ -132,7 +132,7 @@ Identifier = Annotated[
         )
     ),
 ]
-EXITS = ("coup", "revolution", "regular", "natural_death", "ill_health", "assassination", "foreign",
+EXITS = ("coup", "revolution", "regular", "natural_death", "ill_health", "assassination", "foreign", "irregular",
          "state_dissolved", "frame_end", "in_office")  # fmt: skip
 Exit = Annotated[str, BeforeValidator(_one_of(*EXITS))]
 Kind = Annotated[str, BeforeValidator(_one_of("coup_attempt", "uprising"))]

@@ -35,6 +35,7 @@ def test_archigos_has_ccode_at_the_publisher_and_gwcode_elsewhere(tmp_path):
         "start": pd.Timestamp("1994-07-19"),
         "end": pd.Timestamp("2005-01-23"),
         "exit": "regular",
+        "armed": False,
     }
 
 

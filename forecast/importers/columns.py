@@ -97,13 +97,23 @@ def days(table: pd.DataFrame, column: str) -> pd.Series:
 
 def day_from_parts(table: pd.DataFrame, year: str, month: str, day: str) -> pd.Series:
     """Return dates from three columns; NaT where one of them is unknown (missing code or 0)."""
-    parts = {"year": integers(table, year), "month": integers(table, month), "day": integers(table, day)}
-    return pd.to_datetime(pd.DataFrame(parts), errors="coerce").astype("datetime64[s]")
+    return _assemble(integers(table, year), integers(table, month), integers(table, day))
+
+
+def month_end(table: pd.DataFrame, year: str, month: str) -> pd.Series:
+    """Return the last day of a month from two columns; NaT where one of them is unknown."""
+    following = _assemble(integers(table, year), integers(table, month), 1) + pd.DateOffset(months=1)
+    return (following - np.timedelta64(1, "D")).astype("datetime64[s]")
+
+
+def _assemble(years: pd.Series, months: pd.Series | int, days: pd.Series | int) -> pd.Series:
+    parts = pd.DataFrame({"year": years, "month": months, "day": days}).fillna(0)  # no day of the calendar
+    return pd.to_datetime(parts, errors="coerce").astype("datetime64[s]")
 
 
 def year_start(years: pd.Series) -> pd.Series:
     """Return the first day of each year."""
-    return pd.to_datetime(pd.DataFrame({"year": years, "month": 1, "day": 1}), errors="coerce").astype("datetime64[s]")
+    return _assemble(years, 1, 1)
 
 
 def year_end(years: pd.Series) -> pd.Series:
