@@ -123,11 +123,14 @@ def test_cow_wars_of_a_dyad_year_copy_have_years(tmp_path):
 @pytest.mark.parametrize("kind", ["2", "interstate"])
 def test_ucdp_counts_supporting_parties(tmp_path, kind):
     text = (
-        "conflict_id,year,gwno_a,gwno_a_2nd,gwno_b,gwno_b_2nd,intensity_level,type_of_conflict\n"
-        f'259,1991,645,,690,"2, 200",2,{kind}\n'
+        "conflict_id,year,gwno_a,gwno_a_2nd,gwno_b,gwno_b_2nd,incompatibility,intensity_level,type_of_conflict\n"
+        f'259,1991,645,,690,"2, 200",1,2,{kind}\n'
     )
     table = read("ucdp", tmp_path, text)
     assert sorted(table["state"]) == [2, 200, 645, 690]
+    assert dict(zip(table["state"], table["side"], strict=True))[200] == "b ally"
+    assert set(table["type"]) == {"interstate"}
+    assert set(table["over"]) == {"territory"}
     assert table["inter_state"].all()
     assert table["war"].all()
 
@@ -140,21 +143,31 @@ def test_gsdb_divides_lists_of_targets(tmp_path):
     assert table["kinds"].tolist() == ["trade+travel"] * 2
 
 
+VDEM = "year," + ",".join(f"v2x_{i}{e}" for i in ("polyarchy", "libdem") for e in ("", "_codelow", "_codehigh", "_sd"))
+
+
 @pytest.mark.parametrize("code", ["COWcode", "vdem_cowcode"])
 def test_vdem(tmp_path, code):
-    text = f"{code},year,v2x_polyarchy,v2x_polyarchy_codelow,v2x_polyarchy_codehigh\n70,1900,0.2,0.1,0.3\n,1900,0.2,,\n"
-    assert read("vdem", tmp_path, text)["value"].tolist() == [0.2]
+    text = f"{code},{VDEM}\n70,1900,0.2,0.1,0.3,0.05,0.1,0,0.2,0.04\n,1900,0.2,,,,,,,\n"
+    table = read("vdem", tmp_path, text)
+    assert table["value"].tolist() == [0.2]
+    assert table.loc[0, ["sd", "libdem_value", "libdem_sd"]].tolist() == [0.05, 0.1, 0.04]
 
 
 @pytest.mark.parametrize(("code", "missing"), [("cowcode", "NA"), ("gwf_cowcode", "")])
-def test_gwf_leaves_out_what_is_neither(tmp_path, code, missing):
-    rows = f"365,1950,party,{missing}\n2,1950,{missing},democracy\n483,1980,{missing},warlord\n"
-    table = read("gwf", tmp_path, f"{code},year,gwf_regimetype,gwf_nonautocracy\n{rows}")
-    assert table["regime"].tolist() == ["autocracy", "democracy"]
+def test_gwf_leaves_the_regime_open_where_it_is_neither(tmp_path, code, missing):
+    rows = f"365,1950,party,x,33,0,{missing}\n2,1950,{missing},y,80,0,democracy\n483,1980,{missing},z,1,1,warlord\n"
+    header = f"{code},year,gwf_regimetype,gwf_casename,gwf_duration,gwf_fail"
+    table = read("gwf", tmp_path, f"{header},gwf_nonautocracy\n{rows}")
+    assert table["regime"].fillna("").tolist() == ["autocracy", "democracy", ""]
+    assert table["type"].tolist() == ["party", "democracy", "warlord"]
+    assert table["fails"].tolist() == [False, False, True]
+    alone = read("gwf", tmp_path, f"{header}\n365,1950,party,x,33,0\n")  # the publisher's file of autocracies
+    assert alone["regime"].tolist() == ["autocracy"]
 
 
 def test_nmc_counts_persons_and_knows_missing_codes(tmp_path):
-    table = read("nmc", tmp_path, "stateabb,ccode,year,milper,tpop,cinc\nRUS,365,1914,-9,160000,0.1\n")
+    table = read("nmc", tmp_path, "stateabb,ccode,year,milex,milper,tpop,cinc\nRUS,365,1914,9,-9.0,160000,0.1\n")
     assert table.at[0, "population"] == 160_000_000
     assert pd.isna(table.at[0, "personnel"])
 
@@ -162,12 +175,9 @@ def test_nmc_counts_persons_and_knows_missing_codes(tmp_path):
 @pytest.mark.parametrize("name", REGISTRY)
 def test_wrong_file_is_named_with_what_is_missing(tmp_path, name):
     wrong = "nmc" if name != "nmc" else "vdem"
-    headers = {
-        "nmc": "ccode,year,milper,tpop,cinc\n",
-        "vdem": "COWcode,year,v2x_polyarchy,v2x_polyarchy_codelow,v2x_polyarchy_codehigh\n",
-    }
+    headers = {"nmc": "ccode,year,milex,milper,tpop,cinc", "vdem": f"COWcode,{VDEM}"}
     with pytest.raises(UsageError, match=f"is not a {name} file: it has no column .+ looks like {wrong}"):
-        read(name, tmp_path, headers[wrong] + "1,1950,1,1,1\n")
+        read(name, tmp_path, headers[wrong] + "\n1,1950" + ",1" * 8 + "\n")
 
 
 @pytest.mark.parametrize("content", ["", "PK\x00\x03"])
@@ -178,7 +188,7 @@ def test_what_is_no_text_table_is_refused(tmp_path, content):
 
 def test_a_cell_that_is_no_value_is_reported_with_its_row(tmp_path):
     with pytest.raises(DataError, match=r"row 3, column tpop: 'many': is not a number"):
-        read("nmc", tmp_path, "ccode,year,milper,tpop,cinc\n2,1816,1,1,0.1\n2,1817,1,many,0.1\n")
+        read("nmc", tmp_path, "ccode,year,milex,milper,tpop,cinc\n2,1816,1,1,1,0.1\n2,1817,1,1,many,0.1\n")
 
 
 def test_a_file_is_found_by_its_usual_names(tmp_path):

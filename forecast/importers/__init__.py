@@ -1,4 +1,4 @@
-"""The public data sets that a study is compared with: name, usual file names, citation.
+"""The public data sets that a study is compared with or built from: name, usual file names, citation.
 
 Each has a module of its name with one function, ``read(path)``, which returns the publisher's file as a
 tidy table in this package's words. No file is shipped: users bring the publishers' own.
@@ -53,6 +53,17 @@ REGISTRY = {
         PublicData("gwf", ("gwf",), "Geddes, Wright & Frantz 2014, Perspectives on Politics 12(2)"),
         PublicData("nmc", ("nmc",), "Singer 1987, National Material Capabilities"),
         PublicData("vdem_region", ("region",), "Coppedge et al., V-Dem (e_regionpol_6C)"),
+        PublicData("reign", ("reign",), "Bell, Besaw & Frank 2021, REIGN", ("leader", "regime")),
         PublicData("reign_leaders", ("leaderlist", "leader_list"), "Bell, Besaw & Frank 2021, REIGN"),
+        PublicData("reign_regimes", ("regime_list", "regimelist"), "Bell, Besaw & Frank 2021, REIGN"),
+        PublicData(
+            "cow_intra", ("war_intra", "intra-state", "intrastate"), "Sarkees & Wayman 2010; Dixon & Sarkees 2016"
+        ),
+        PublicData("gw_states", ("gw_states", "iisystem"), "Gleditsch & Ward 1999, International Interactions 25(4)"),
+        PublicData("cow_states", ("cow_states", "states2016"), "Correlates of War Project, State System Membership"),
+        PublicData("epr", ("epr_", "epr-"), "Vogt et al. 2015, Journal of Conflict Resolution 59(7)"),
+        PublicData("gdp_pop", ("gdp_pop",), "Fariss et al. 2022, Journal of Conflict Resolution 66(3)"),
+        PublicData("wdi_gdp", ("wdi", "ny.gdp"), "World Bank, World Development Indicators", ("infant", "imrt")),
+        PublicData("infant_mortality", ("infant", "imrt"), "World Bank, World Development Indicators"),
     )
 }

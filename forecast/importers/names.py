@@ -70,6 +70,18 @@ def country_code(number: int, year: int) -> str | None:
     return _CODES.get(number)
 
 
+def numbers_of_codes() -> dict[str, int]:
+    """Return the number of each state of today by its code; states of one code have the later number.
+
+    Examples
+    --------
+    >>> numbers_of_codes()["DEU"], numbers_of_codes()["YEM"]
+    (260, 678)
+    """
+    later = {code: number for number, code in _CODES.items()}
+    return {**later, "YEM": 678, "ROM": 360, "ZAR": 490}  # the World Bank's older codes stand beside the new
+
+
 def state_number(place: str) -> int | None:
     """Return the number of a state, or None where a name is not that of one state.
 
