@@ -316,10 +316,14 @@ def _move_exit(own: list[Spell], index: int, day: date) -> list[Spell]:
 
 
 def settle_campaigns(spells: Sequence[Spell], campaigns: Sequence[Campaign], archigos_to: date) -> list[Spell]:
-    """Return spells in which a campaign that succeeded after Archigos's last day removed the first leader to go."""
+    """Return spells in which an armed campaign that succeeded after Archigos's last day removed the first leader to go.
+
+    Where Archigos can be asked, three of four such exits are removals by rebels, but only one of four in the
+    year of an unarmed success is a removal by protest; the other three are regular. So unarmed ones stay as they are.
+    """
     settled = [*spells]
     for campaign in campaigns:
-        if campaign.result != "removed" or campaign.last is None or campaign.last <= archigos_to.year:
+        if not campaign.armed or campaign.result != "removed" or (campaign.last or 0) <= archigos_to.year:
             continue
         for index, spell in enumerate(settled):
             after = spell.country == campaign.country and spell.end is not None and spell.end > archigos_to

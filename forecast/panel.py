@@ -6,13 +6,14 @@ shipped. Indicators come from `forecast.covariates`, if the package has it.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib import import_module
@@ -24,6 +25,7 @@ from forecast import outcomes
 from forecast.checks import check_study
 from forecast.data import table_frame
 from forecast.errors import DataError, UsageError
+from forecast.files import file_digest, locked
 from forecast.importers import REGISTRY
 from forecast.importers.names import STATE_NAMES
 from forecast.schema import TABLES, CountryRow, EventRow, IndicatorRow, LeaderRow, Row
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 REQUIRED = ("archigos", "powell_thyne", "navco", "vdem_region")
 FRAME, EXITS_FRAME = "global_panel", "exits_only"
 MALTA = 338  # its neighbour by number is Albania
+IMPORTS = "imports.csv"  # which files a study was made from
+DEFAULTS = {"coder": "A", "basis": "measured", "note": ""}
 BIB = {"archigos": "archigos", "powell_thyne": "powell_thyne_2011", "navco": "navco13", "reign": "reign"}
 
 
@@ -52,21 +56,34 @@ class World:
 Imported = Mapping[str, "pd.DataFrame"]
 
 
-def read_sources(folder: Path, names: Iterable[str] | None = None) -> dict[str, pd.DataFrame]:
-    """Return the public data sets of a folder as tidy tables, each found by the usual words of its file name.
+def find_sources(folder: Path) -> dict[str, Path]:
+    """Return the file of each public data set in a folder, found by the usual words of its name.
 
     Raises
     ------
     UsageError
-        When there is no such folder or one of the data sets that a panel needs is not in it.
+        When there is no such folder, or no data set in it.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
-    found = {name: REGISTRY[name].find(folder) for name in names or REGISTRY}
-    if absent := [name for name in REQUIRED if name in found and found[name] is None]:
+    found = {name: path for name, source in REGISTRY.items() if (path := source.find(folder)) is not None}
+    if not found:
+        raise UsageError(f"{folder} holds none of the data sets {', '.join(REGISTRY)}; see forecast/importers")
+    return found
+
+
+def read_sources(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    """Return public data sets as tidy tables.
+
+    Raises
+    ------
+    UsageError
+        When one that a panel needs is not there, or a file is not what it is named for.
+    """
+    if absent := [name for name in REQUIRED if name not in files]:
         cite = "; ".join(REGISTRY[name].citation for name in absent)
-        raise UsageError(f"{folder} has no file of {', '.join(absent)} ({cite}); see forecast/importers")
-    return {name: REGISTRY[name].read(path) for name, path in found.items() if path is not None}
+        raise UsageError(f"there is no file of {', '.join(absent)} ({cite}); see forecast/importers")
+    return {name: REGISTRY[name].read(path) for name, path in files.items()}
 
 
 def settle(tables: Imported) -> World:
@@ -186,7 +203,10 @@ def _unique(key: str, seen: Counter[str]) -> str:
 # --- the study ----------------------------------------------------------------------------------------------------
 
 
-def new_panel(folder: Path, sources: Path, talk: Callable[[str], None] = lambda _: None) -> Study:
+Talk = Callable[[str], None]
+
+
+def new_panel(folder: Path, sources: Path, talk: Talk = lambda _: None) -> Study:
     """Build the global panel as a study.
 
     Parameters
@@ -207,21 +227,74 @@ def new_panel(folder: Path, sources: Path, talk: Callable[[str], None] = lambda 
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder; name a new one")
-    tables = read_sources(sources)
-    talk(f"read {len(tables)} data sets: {', '.join(tables)}")
+    files = find_sources(sources)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         half = Path(temporary) / "study"
-        _write(half, tables, talk)
-        if problems := check_study(half / "data"):
-            raise DataError(problems)
+        for name in ("data", "models", "reports"):
+            (half / name).mkdir(parents=True)
+        _write_data(half / "data", files, talk)
+        _copy_spec(half / "models")
         if folder.exists():
             folder.rmdir()
         half.rename(folder)
     return Study(folder, folder)
 
 
-def _write(folder: Path, tables: Imported, talk: Callable[[str], None]) -> None:
+def import_files(study: Study, files: Mapping[str, Path], talk: Talk = lambda _: None) -> None:
+    """Take data sets into a study that is made from public data, in place of or beside those it is made from.
+
+    Every table is made anew from all of them, since the data sets settle each other's disagreements: all tables
+    change or none.
+
+    Raises
+    ------
+    UsageError
+        When the study's tables are coded by hand, or a file it was made from has changed.
+    DataError
+        When the tables that follow break a rule; the study is as it was then.
+    """
+    with locked(study.source):
+        kept = {name: path for name, path in _imported(study.data).items() if name not in files}
+        old, new = study.source / ".data.old", study.source / ".data.new"
+        for rest in (old, new):
+            shutil.rmtree(rest, ignore_errors=True)
+        try:
+            new.mkdir()
+            _write_data(new, {**kept, **files}, talk)
+            study.data.rename(old)
+            new.rename(study.data)
+        finally:
+            if old.exists() and not study.data.exists():
+                old.rename(study.data)
+            for rest in (old, new):
+                shutil.rmtree(rest, ignore_errors=True)
+        _copy_spec(study.models)
+
+
+def _imported(data: Path) -> dict[str, Path]:
+    """Return the files that a study was made from, none if it has no rows yet; each must be what it was."""
+    list_ = data / IMPORTS
+    if not list_.is_file():
+        if any(path.read_text(encoding="utf-8").count("\n") > 1 for path in data.glob("*.csv")):
+            raise UsageError(
+                f"the tables of {data} are coded by hand, and an import would replace them; make a study of public data "
+                "with forecast init --panel, and hold the two against each other with forecast check --against"
+            )
+        return {}
+    with list_.open(encoding="utf-8", newline="") as file:
+        rows = [(row["dataset"], Path(row["file"]), row["sha256"]) for row in csv.DictReader(file)]
+    for name, path, digest in rows:
+        if not path.is_file() or file_digest(path) != digest:
+            what = "has changed since it was imported" if path.is_file() else "is gone"
+            raise UsageError(f"{path} {what}; import it again: forecast import {name} FILE")
+    return {name: path for name, path, _ in rows}
+
+
+def _write_data(folder: Path, files: Mapping[str, Path], talk: Talk) -> None:
+    """Write and check the tables that follow from the publishers' files."""
+    tables = read_sources(files)
+    talk(f"read {len(tables)} data sets: {', '.join(tables)}")
     world = settle(tables)
     regions = dict(zip(tables["vdem_region"]["state"].astype(int), tables["vdem_region"]["region"], strict=True))
     content = {
@@ -229,20 +302,28 @@ def _write(folder: Path, tables: Imported, talk: Callable[[str], None]) -> None:
         "leaders.csv": leader_rows(world.spells),
         "events.csv": event_rows(world.challenges),
     }
-    for name in ("data", "models", "reports"):
-        (folder / name).mkdir(parents=True)
     for file, rows in content.items():
-        _write_table(folder / "data" / file, format_rows(rows))
+        _write_table(folder / file, format_rows(rows))
         talk(f"{file}: {len(rows)} rows")
     if world.left_out:
         talk(f"{world.left_out} coup attempts are left out: no leader of the state is in Archigos that day")
-    readings, entries = _covariates(tables, content)
-    _write_table(folder / "data" / "indicators.csv", readings.to_csv(index=False, header=False))
+    readings, entries = _covariates(tables, content, world.last)
+    _write_table(folder / "indicators.csv", readings.to_csv(index=False, header=False, lineterminator="\n"))
     talk(f"indicators.csv: {len(readings)} rows of {len(entries)} indicators")
-    (folder / "data" / "codebook.toml").write_text(_codebook(world.last, entries), encoding="utf-8")
+    (folder / "codebook.toml").write_text(_codebook(world.last, entries), encoding="utf-8")
+    shutil.copyfile(Path(__file__).parent / "importers" / "sources.bib", folder / "sources.bib")
+    with (folder / IMPORTS).open("w", encoding="utf-8", newline="") as list_:
+        writer = csv.writer(list_, lineterminator="\n")
+        writer.writerow(["dataset", "file", "sha256"])
+        writer.writerows([name, path.resolve(), file_digest(path)] for name, path in files.items())
+    if problems := check_study(folder):
+        raise DataError(problems)
+
+
+def _copy_spec(models: Path) -> None:
     pattern = PACKAGED if is_study(PACKAGED) else REPOSITORY
-    shutil.copyfile(pattern / "data" / "sources.bib", folder / "data" / "sources.bib")
-    shutil.copyfile(pattern / "models" / "panel.toml", folder / "models" / "panel.toml")
+    if not (models / "panel.toml").exists():
+        shutil.copyfile(pattern / "models" / "panel.toml", models / "panel.toml")
 
 
 def _write_table(path: Path, lines: str) -> None:
@@ -250,8 +331,17 @@ def _write_table(path: Path, lines: str) -> None:
     path.write_text(f"{header}\n{lines}", encoding="utf-8")
 
 
-def _covariates(tables: Imported, content: Mapping[str, Sequence[Row]]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the readings of every indicator and its entry in the codebook, if there is a module that makes them."""
+def _covariates(
+    tables: Imported, content: Mapping[str, Sequence[Row]], last: date
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the readings of every indicator and its entry in the codebook, if there is a module that makes them.
+
+    ``forecast.covariates.build(tables, countries)`` is given the importers' tables by name, with the panel's own
+    ``leaders`` and ``events``, and the panel's countries. It returns a frame of readings (``country``,
+    ``indicator``, ``observed_on``, ``value``, ``low``, ``high``, ``known_on``, ``sources``; the other columns have
+    defaults), and the codebook's entry of each indicator as a mapping. Readings outside the frame or not known by
+    the last day may be in; they are left out or carried to the first day of a window here.
+    """
     import pandas as pd
 
     columns = list(IndicatorRow.model_fields)
@@ -260,25 +350,29 @@ def _covariates(tables: Imported, content: Mapping[str, Sequence[Row]]) -> tuple
     frames = {file.removesuffix(".csv"): table_frame(TABLES[file], rows) for file, rows in content.items()}
     build = import_module("forecast.covariates").build
     readings, entries = build({**tables, "leaders": frames["leaders"], "events": frames["events"]}, frames["countries"])
-    return carry_into_windows(readings, frames["countries"])[columns], entries
+    defaults = {name: value for name, value in DEFAULTS.items() if name not in readings}
+    known = readings[(readings[["observed_on", "known_on"]] <= pd.Timestamp(last)).all(axis=1)].assign(**defaults)
+    return carry_into_windows(known, frames["countries"])[columns], entries
 
 
 def carry_into_windows(readings: pd.DataFrame, countries: pd.DataFrame) -> pd.DataFrame:
-    """Return the readings inside the windows of the frames, with the last one before each window on its first day.
+    """Return the readings inside the windows of the frames, with what was read before each window on its first day.
 
-    A reading holds until the next one, also over a time without a leader.
+    A reading holds until the next one, also over a time without a leader. What is about a day before the window
+    but known only inside it corrects the window's first reading on the day it is known.
     """
     import pandas as pd
 
     kept = []
+    own_readings = dict(list(readings.sort_values("observed_on", kind="stable").groupby("country")))
     for window in frame_windows(countries).itertuples():
-        own = readings[readings["country"] == window.country]
-        before = own[own["observed_on"] <= window.start].sort_values("observed_on", kind="stable")
-        first = before.drop_duplicates(["indicator", "coder"], keep="last").assign(observed_on=window.start)
-        first["known_on"] = first["known_on"].clip(lower=window.start)
+        own = own_readings.get(window.country, readings[:0])
+        before = own[own["observed_on"] <= window.start]
+        first = before.assign(observed_on=window.start, known_on=before["known_on"].clip(lower=window.start))
+        first = first.drop_duplicates(["indicator", "coder", "known_on"], keep="last")
         inside = own[(own["observed_on"] > window.start) & ~(own["observed_on"] >= window.end)]
         kept += [first, inside]
-    return pd.concat(kept, ignore_index=True) if kept else readings
+    return pd.concat(kept, ignore_index=True)
 
 
 def frame_windows(countries: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ PACKAGE = Path(forecast.__file__).parent
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "schema", "files", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
-    "outcomes", "covariates", "panel",
+    "outcomes", "covariates", "panel", "fetching",
     "hazards", "kernel", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "report",
     "publishing", "cli", "__main__",
 )  # fmt: skip

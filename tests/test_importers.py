@@ -105,7 +105,7 @@ def test_navco_has_places_and_years(tmp_path):
 
 def test_cow_wars_of_the_publisher_have_days(tmp_path):
     parts = [f"{end}{part}{n}" for n in (1, 2) for end in ("Start", "End") for part in ("Month", "Day", "Year")]
-    text = f"WarNum,ccode,{','.join(parts)},BatDeath\n139,220,9,3,1939,6,22,1940,10,23,1944,5,7,1945,-9\n"
+    text = f"WarNum,ccode,{','.join(parts)},Outcome,BatDeath\n139,220,9,3,1939,6,22,1940,10,23,1944,5,7,1945,1,-9\n"
     table = read("cow_wars", tmp_path, text)
     assert table["id"].tolist() == ["139-220"]
     assert table.at[0, "start"] == pd.Timestamp("1939-09-03")
@@ -114,10 +114,11 @@ def test_cow_wars_of_the_publisher_have_days(tmp_path):
 
 
 def test_cow_wars_of_a_dyad_year_copy_have_years(tmp_path):
-    text = "warnum,ccode1,ccode2,year,batdeath1\n106,365,255,1914,1700000\n106,365,255,1917,1700000\n"
+    text = "warnum,ccode1,ccode2,year,outcome1,batdeath1\n106,365,255,1914,1,1700000\n106,365,255,1917,1,1700000\n"
     table = read("cow_wars", tmp_path, text)
     assert (table.at[0, "start"], table.at[0, "end"]) == (pd.Timestamp("1914-01-01"), pd.Timestamp("1917-12-31"))
     assert table.at[0, "deaths"] == 1_700_000
+    assert not table.at[0, "lost"]
 
 
 @pytest.mark.parametrize("kind", ["2", "interstate"])
