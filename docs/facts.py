@@ -124,7 +124,7 @@ def lost_by_the_rule(archigos: pd.DataFrame) -> tuple[int, int]:
 def attempts(data: dict[str, pd.DataFrame]) -> tuple[int, int, int, int]:
     """Return coup attempts, successes, and the years that they cover."""
     coups = data["powell_thyne"]
-    last = last_coup_day(coups, last_day(data["archigos"]))
+    last = last_coup_day(coups)
     own = coups[coups["day"] <= pd.Timestamp(last)]
     return len(own), int(own["successful"].sum()), own["day"].min().year, last.year
 

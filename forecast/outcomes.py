@@ -21,6 +21,7 @@ from forecast.importers.names import country_code
 TYPED_FROM = date(1919, 1, 1)  # exits have their manner from here in Archigos
 ATTEMPTS_FROM = date(1950, 1, 1)  # coup attempts are known from here, in Powell and Thyne
 INTERREGNUM = 31  # days without a leader that the successor is given
+CARETAKER = 92  # days without a leader that one who left by the rules is given
 COUP_DAYS = 31  # between a coup that succeeded and the exit it caused
 OTHER_EXIT_DAYS = 3  # what it costs, in days, to take an exit that Archigos does not call a coup
 KNOWN_BY_REMOVAL = 30  # days that an uprising is given of which only the removal is known
@@ -158,18 +159,14 @@ def last_day(leaders: pd.DataFrame) -> date:
     return date(last.year if last.month == 12 else last.year - 1, 12, 31)
 
 
-def last_coup_day(powell_thyne: pd.DataFrame, leaders: date) -> date:
+def last_coup_day(powell_thyne: pd.DataFrame) -> date:
     """Return the last day of the last year for which every coup attempt is in.
 
-    That is the year of the last attempt, or the one before if the file was issued in the same year. One year
-    after it may have had none: it counts if the leaders are known for it and the file was issued later.
+    That is the year of the last attempt, or the one before if the file was issued in the same year. A year without
+    any attempt at the end of a file is lost: nothing tells it from a file that ends earlier.
     """
     year, issued = powell_thyne["day"].max().year, powell_thyne["issued"].max()
-    if pd.isna(issued):
-        return date(year, 12, 31)
-    year = min(year, issued.year - 1)
-    quiet = leaders.year == year + 1 and issued.year > leaders.year
-    return date(year + quiet, 12, 31)
+    return date(year if pd.isna(issued) or issued.year > year else issued.year - 1, 12, 31)
 
 
 # --- spells -------------------------------------------------------------------------------------------------------
@@ -220,16 +217,22 @@ def cut_spells(spells: Sequence[Spell], last: date) -> list[Spell]:
 def line_up(spells: Sequence[Spell]) -> list[Spell]:
     """Return spells that follow one another in each country.
 
-    A successor begins on the day of the exit, unless the seat was empty for over a month. A leader of less than
-    a day is given that day.
+    Who leaves by the rules is taken to stay as a caretaker until the successor comes, up to three months. After any
+    other exit the successor begins on its day, unless the seat was empty for over a month. A leader of less than a
+    day is given that day.
     """
-    lined = []
+    lined: list[Spell] = []
     for own in _by_country(spells).values():
         free = own[0].start
-        for spell in own:
+        for spell, after in zip(own, [*own[1:], None], strict=True):
             start = free if free < spell.start <= free + INTERREGNUM * DAY else max(spell.start, free)
-            free = date.max if spell.end is None else max(spell.end, start + DAY)
-            lined.append(replace(spell, start=start, end=None if spell.end is None else free))
+            if spell.end is None:
+                lined.append(replace(spell, start=start))
+                break
+            free = max(spell.end, start + DAY)
+            if spell.exit == "regular" and after and free < after.start <= free + CARETAKER * DAY:
+                free = after.start
+            lined.append(replace(spell, start=start, end=free))
     return lined
 
 

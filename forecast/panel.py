@@ -92,7 +92,7 @@ def settle(tables: Imported) -> World:
     archigos_to = outcomes.last_day(archigos)
     reign = tables.get("reign_leaders")
     leaders_to = max(archigos_to, outcomes.last_day(reign)) if reign is not None else archigos_to
-    last = min(leaders_to, outcomes.last_coup_day(coups, leaders_to))
+    last = min(leaders_to, outcomes.last_coup_day(coups))
     spells = outcomes.list_spells(archigos)
     if reign is not None and last > archigos_to:
         spells = outcomes.extend_spells(spells, reign, archigos_to, last)
@@ -255,7 +255,7 @@ def import_files(study: Study, files: Mapping[str, Path], talk: Talk = lambda _:
         When the tables that follow break a rule; the study is as it was then.
     """
     with locked(study.source):
-        kept = {name: path for name, path in _imported(study.data).items() if name not in files}
+        kept = _imported(study.data, besides=files)
         old, new = study.source / ".data.old", study.source / ".data.new"
         for rest in (old, new):
             shutil.rmtree(rest, ignore_errors=True)
@@ -272,8 +272,8 @@ def import_files(study: Study, files: Mapping[str, Path], talk: Talk = lambda _:
         _copy_spec(study.models)
 
 
-def _imported(data: Path) -> dict[str, Path]:
-    """Return the files that a study was made from, none if it has no rows yet; each must be what it was."""
+def _imported(data: Path, besides: Mapping[str, Path]) -> dict[str, Path]:
+    """Return the other files that a study was made from, none if it has no rows yet; each must be what it was."""
     list_ = data / IMPORTS
     if not list_.is_file():
         if any(path.read_text(encoding="utf-8").count("\n") > 1 for path in data.glob("*.csv")):
@@ -283,7 +283,8 @@ def _imported(data: Path) -> dict[str, Path]:
             )
         return {}
     with list_.open(encoding="utf-8", newline="") as file:
-        rows = [(row["dataset"], Path(row["file"]), row["sha256"]) for row in csv.DictReader(file)]
+        listed = [(row["dataset"], Path(row["file"]), row["sha256"]) for row in csv.DictReader(file)]
+    rows = [row for row in listed if row[0] not in besides]
     for name, path, digest in rows:
         if not path.is_file() or file_digest(path) != digest:
             what = "has changed since it was imported" if path.is_file() else "is gone"

@@ -203,3 +203,174 @@ def test_state_names():
     assert len(STATE_NUMBERS) > 180
     assert state_numbers("Estonia, Latvia, Lithuania") == [366, 367, 368]
     assert state_numbers("Western countries") == []
+
+
+# --- the data sets of the panel ------------------------------------------------------------------------------------
+
+REIGN = "government,elected,age,male,militarycareer,tenure_months,anticipation,ref_ant,leg_ant,exec_ant,irreg_lead_ant,election_now,election_recent,victory_recent,defeat_recent,change_recent,delayed,lastelection,loss,irregular"
+
+
+def test_reign_by_months_is_taken_at_the_end_of_the_year(tmp_path):
+    flags = "0," * 11
+    months = "".join(f"40,1960,{m},Personal Dictatorship,0,33,1,0,{m},{flags}1.5,2.5,0.7\n" for m in (11, 12, 10))
+    table = read("reign", tmp_path, f"ccode,year,month,{REIGN}\n{months}")
+    assert table["months"].tolist() == [12]
+    yearly = read(
+        "reign", tmp_path, f"gwcode,year,{REIGN}\n40,1960,Personal Dictatorship,0,33,1,0,12,{flags}1.5,2.5,0.7\n"
+    )
+    pd.testing.assert_frame_equal(table, yearly)
+    assert yearly.loc[0, ["government", "male", "elected", "since_loss"]].tolist() == [
+        "Personal Dictatorship",
+        True,
+        False,
+        2.5,
+    ]
+
+
+def test_reign_leaders_leave_when_the_next_comes_or_at_the_end_of_the_month(tmp_path):
+    header = "ccode,leadid,leader,sdate,smonth,syear,emonth,eyear,birthyear,militarycareer,Unnamed: 14,Unnamed: 15\n"
+    rows = "40,1,A,10,3,1952,1.0,1959.0,1901,1,,\n40,2,B,2,1,1959,2.0,2008.0,1926,0,,\n40,3,C,24,5,2008,,,1931,,,\n"
+    table = read("reign_leaders", tmp_path, header + rows)
+    assert table["end"].dt.strftime("%Y-%m-%d").fillna("").tolist() == ["1959-01-02", "2008-02-29", ""]
+    assert table["military"].fillna(False).tolist() == [True, False, False]
+
+
+def test_reign_regimes_with_the_damage_of_a_spreadsheet(tmp_path):
+    header = "cowcode,gwf_country,gwf_casename,gwf_startdate,gwf_enddate,gwf_regimetype\n"
+    rows = "20,Canada,Canada11668,12/11/1931,12/31/2020,parliamentary\n40,Cuba,Cuba19063,19063,1/1/1959,party-based \n"
+    table = read("reign_regimes", tmp_path, header + rows)
+    assert table["id"].tolist() == ["Canada 1931-12-11", "Cuba 1952-03-10"]
+    assert table["type"].tolist() == ["parliamentary", "party"]
+    with pytest.raises(DataError, match="row 2, column start: 'soon': is not a date such as 3/10/1952"):
+        read("reign_regimes", tmp_path, header + "20,Canada,x,soon,12/31/2020,parliamentary\n")
+
+
+def test_intra_state_wars_of_the_publisher_and_by_year(tmp_path):
+    official = read(
+        "cow_intra",
+        tmp_path,
+        "WarNum,WarName,WarType,CcodeA,CcodeB,StartYear1,EndYear1,EndYear2,Outcome,SideADeaths,SideBDeaths\n"
+        "900,X,4,40,-8,1957,1957,1959,2,-9,100\n",
+    )
+    copy = read(
+        "cow_intra",
+        tmp_path,
+        "warnum,warname,wartype,year,ccodea,ccodeb,outcome,sideadeaths,sidebdeaths\n"
+        + "".join(f"900,X,central control,{year},40,-8.0,2,-9,100\n" for year in (1957, 1958, 1959)),
+    )
+    pd.testing.assert_frame_equal(official, copy)
+    assert copy["year"].tolist() == [1957, 1958, 1959]
+    assert copy["central"].all()
+    assert copy["won"].tolist() == [False] * 3
+    assert copy["deaths"].isna().all()
+
+
+def test_lists_of_states(tmp_path):
+    gw = read("gw_states", tmp_path, "gwcode,stateabb,statename,startdate,enddate\n40,CUB,Cuba,1902-05-20,2017-12-31\n")
+    cow = read(
+        "cow_states",
+        tmp_path,
+        "stateabb,ccode,statenme,styear,stmonth,stday,endyear,endmonth,endday,version\nCUB,40,Cuba,1902,5,20,2017,12,31,2016\n",
+    )
+    pd.testing.assert_frame_equal(gw, cow)
+
+
+def test_epr_of_the_publisher_is_summed_over_groups(tmp_path):
+    header = "gwid,statename,from,to,group,groupid,gwgroupid,umbrella,size,status,reg_aut\n"
+    rows = "".join(
+        f"40,Cuba,1946,1947,{g},1,1,,{size},{status},f\n"
+        for g, size, status in (("a", 0.6, "DOMINANT"), ("b", 0.3, "POWERLESS"), ("c", 0.1, "DISCRIMINATED"))
+    )
+    table = read("epr", tmp_path, header + rows)
+    assert table.round(9).to_numpy().tolist() == [[40, 1946, 3, 2, 0.4], [40, 1947, 3, 2, 0.4]]
+    copy = read(
+        "epr",
+        tmp_path,
+        "gwcode,year,epr_groups,epr_excluded_groups_count,epr_excluded_group_pop\n40,1946,3.0,2.0,0.4\n40,1947,,,\n",
+    )
+    assert copy["excluded"].isna().tolist() == [False, True]
+
+
+def test_gdp_and_population(tmp_path):
+    table = read(
+        "gdp_pop",
+        tmp_path,
+        "gwcode,year,mrgdppc,sd_mrgdppc,pwtrgdp,sd_pwtrgdp,pwtpop,sd_pwtpop\n40,1950,2000,300,9000,900,5.9,0.1\n",
+    )
+    assert table.loc[0, ["income", "population"]].tolist() == [2000, 5_900_000]
+
+
+WDI = ("NY.GDP.MKTP.KD", "NY.GDP.MKTP.KD.ZG", "NY.GDP.PCAP.KD", "NY.GDP.PCAP.KD.ZG")
+
+
+def test_world_bank_growth_of_minus_nine_is_a_number(tmp_path):
+    table = read("wdi_gdp", tmp_path, f"gwcode,year,{','.join(WDI)}\n40,1991,1000,-9,10,-9.0\n40,1992,,NA,..,\n")
+    assert table["growth"].tolist()[0] == table["income_growth"].tolist()[0] == -9
+    assert table.loc[1, ["gdp", "growth", "income"]].isna().all()
+
+
+def test_the_world_banks_own_export(tmp_path):
+    header = '"Country Name","Country Code","Series Name","Series Code","1991 [YR1991]","1992 [YR1992]"\n'
+    rows = "".join(
+        f'"Cuba","CUB","x","{code}","{n}",".."\n"World","WLD","x","{code}","1","1"\n' for n, code in enumerate(WDI)
+    )
+    table = read("wdi_gdp", tmp_path, header + rows)
+    assert table[["state", "year", "gdp", "income_growth"]].to_numpy().tolist() == [[40, 1991, 0, 3]]
+    with pytest.raises(UsageError, match="without the series NY.GDP.PCAP.KD.ZG"):
+        read("wdi_gdp", tmp_path, header + rows[: rows.index(f'"Cuba","CUB","x","{WDI[3]}"')])
+    lines = '"Data Source","World Development Indicators",\n\n"Last Updated Date","2020-01-01",\n\n'
+    body = '"Country Name","Country Code","Indicator Name","Indicator Code","1990","1991",\n"Cuba","CUB","x","SP.DYN.IMRT.IN","10.5","",\n'
+    assert read("infant_mortality", tmp_path, lines + body)["deaths"].tolist() == [10.5]
+
+
+def test_infant_mortality_of_a_copy(tmp_path):
+    table = read(
+        "infant_mortality", tmp_path, "gwcode,year,infmort,infmort_yearadj,infmort_imputed\n40,1990,10.5,-9,True\n"
+    )
+    assert table.loc[0, ["deaths", "relative", "imputed"]].tolist() == [10.5, -9, True]
+
+
+def test_regions_have_names(tmp_path):
+    table = read("vdem_region", tmp_path, "gwcode,e_regionpol_6C\n40,2\n900,5\n711,\n")
+    assert table["region"].tolist() == ["latin_america", "west"]
+
+
+def test_the_version_of_powell_and_thynes_file_says_when_it_was_issued(tmp_path):
+    header = "country\tccode\tyear\tmonth\tday\tcoup\tversion\n"
+    table = read(
+        "powell_thyne", tmp_path, f"{header}Cuba\t40\t1952\t3\t10\t2\tV2020.10.13\nCuba\t40\t1957\t9\t5\t1\tv\n"
+    )
+    assert table["issued"].dt.strftime("%Y-%m-%d").fillna("").tolist() == ["2020-10-13", ""]
+
+
+def test_names_in_an_old_encoding_keep_their_letters(tmp_path):
+    path = tmp_path / "archigos.txt"
+    text = "obsid\tccode\tleader\tstartdate\tenddate\texit\texitcode\nX-1\t93\tCháves\t1950-01-01\t1951-01-01\tRegular\tRegular\n"
+    path.write_bytes(text.encode("latin-1"))
+    assert REGISTRY["archigos"].read(path)["leader"].tolist() == ["Cháves"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("archigos_4.1.csv", "archigos"),
+        ("powell_thyne_coups.txt", "powell_thyne"),
+        ("cline_coups_2.0.0_to2020.csv", "cline"),
+        ("vdem_v16_indices.csv", "vdem"),
+        ("V-Dem-CY-Full+Others-v15.csv", "vdem"),
+        ("vdem_region_6c.csv", "vdem_region"),
+        ("reign_country_year_to2021.csv", "reign"),
+        ("REIGN_2021_8.csv", "reign"),
+        ("reign_leaderlist.csv", "reign_leaders"),
+        ("reign_regime_list.csv", "reign_regimes"),
+        ("Inter-StateWarData_v4.0.csv", "cow_wars"),
+        ("Intra-StateWarData_v4.1.csv", "cow_intra"),
+        ("gwf_autocratic_regimes.csv", "gwf"),
+        ("EPR-2021.csv", "epr"),
+        ("wdi_gdp.csv", "wdi_gdp"),
+        ("wdi_infant_mortality.csv", "infant_mortality"),
+        ("gdp_pop_1875.csv", "gdp_pop"),
+    ],
+)
+def test_each_usual_name_is_that_of_one_data_set(file, name):
+    assert [own for own, source in REGISTRY.items() if source.is_named(file.lower())] == [name]

@@ -6,6 +6,7 @@ cell that is neither a value nor a missing code is reported with its row.
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from itertools import islice
@@ -91,9 +92,21 @@ def read_columns(path: Path, separator: str, names: Sequence[str], skip: int = 0
 
 
 def _text(path: Path, separator: str, skip: int, **kwargs: Any) -> pd.DataFrame:
-    form = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "encoding_errors": "replace"}
+    form = {"dtype": str, "keep_default_na": False, "encoding": encoding(path)}
     table: pd.DataFrame = pd.read_csv(path, sep=separator, skiprows=skip, **form, **kwargs)
     return table
+
+
+def encoding(path: Path) -> str:
+    """Return the encoding of a file: UTF-8, or the older Western one of some publishers' files."""
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            for part in iter(lambda: file.read(1 << 20), b""):
+                decoder.decode(part)
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8-sig"
 
 
 def _names(header: Sequence[str], columns: Columns) -> tuple[dict[str, str], list[str]]:
