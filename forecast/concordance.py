@@ -87,9 +87,10 @@ def compare(data: Data, folder: Path, reasons: dict[tuple[str, ...], str] | None
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
-    found = {name: path for name, source in REGISTRY.items() if (path := source.find(folder))}
+    compared = dict.fromkeys(name for needed, _ in COMPARISONS for name in needed)
+    found = {name: path for name in compared if (path := REGISTRY[name].find(folder))}
     if not found:
-        raise UsageError(f"{folder} holds none of the data sets {', '.join(REGISTRY)}; see forecast/importers")
+        raise UsageError(f"{folder} holds none of the data sets {', '.join(compared)}; see forecast/importers")
     tables = {name: REGISTRY[name].read(path) for name, path in found.items()}
     findings = [
         finding
