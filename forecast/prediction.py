@@ -295,7 +295,7 @@ def _drawn(parameters: dict[str, Any], name: str, rng: np.random.Generator) -> t
 def _known_or_walked(design: xr.Dataset, periods: Any, parameters: dict[str, Any], rng: np.random.Generator) -> Any:
     effect, known = parameters["period_effect"], list(design.indexes["period"])
     for new in sorted(set(periods) - set(known)):
-        step = parameters["period_sd"] * rng.normal(size=parameters["period_sd"].shape)
+        step = parameters["period_effect_sd"] * rng.normal(size=parameters["period_effect_sd"].shape)
         effect = np.concatenate([effect, effect[:, -1:] + step[:, None]], axis=1)
         known.append(new)
     return np.array([known.index(period) for period in periods]), effect

@@ -15,13 +15,14 @@ PACKAGE = Path(forecast.__file__).parent
 ORDER = (
     "errors", "schema", "files", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
     "outcomes", "covariates", "panel", "fetching",
-    "hazards", "kernel", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "report",
+    "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "report",
     "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
 SAMPLERS = {
     "pymc": {"model"},
-    "pytensor": {"model", "kernel"},
+    "pytensor": {"model"},
+    "numba": {"kernel"},
     "nutpie": {"inference"},
     "arviz_stats": {"inference", "prediction"},
 }
