@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from forecast.errors import Problem
+from forecast.files import uncollected
 from forecast.sanctions import TOLERANCE, in_force_on, severity
 from forecast.schema import (
     COMPUTED,
@@ -33,7 +35,7 @@ from forecast.schema import (
     faults,
     read_codebook,
 )
-from forecast.tables import cell, decode, read_table
+from forecast.tables import ROWS, cell, decode, read_table
 
 MAKE_READINGS = "correct one of the two; python docs/sanctions.py makes the readings from the table"
 REMOVALS = {"coup": "coup_attempt", "revolution": "uprising"}
@@ -144,8 +146,9 @@ def read_bibliography(path: Path) -> tuple[frozenset[str], list[Problem]]:
 
 def check_study(folder: Path) -> list[Problem]:
     """Return every problem of a study's `data` folder; an empty list means that it is sound."""
-    tables, problems = read_study(folder)
-    return problems if tables is None else check_tables(tables)
+    with uncollected():
+        tables, problems = read_study(folder)
+        return problems if tables is None else check_tables(tables)
 
 
 def check_tables(tables: Tables) -> list[Problem]:
@@ -178,9 +181,10 @@ def unique_keys(tables: Tables) -> Iterator[Problem]:
         ),
     ]
     for file, column, rows, names in keys:
-        first: dict[tuple[object, ...], int] = {}
+        first: dict[object, int] = {}
+        key_of = attrgetter(*names)
         for number, row in rows:
-            key = tuple(getattr(row, name) for name in names)
+            key = key_of(row)
             if key in first:
                 message = f"repeats the key ({', '.join(names)}) of row {first[key]}"
                 yield _at(file, number, column, row, message, "delete one; a correction has a later known_on")
@@ -253,9 +257,10 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
     """An end is not before its start, knowledge not before the fact, and nothing after coded_to."""
     last = tables.coded_to
     for file, rows in (("countries.csv", tables.countries), *_dated(tables)):
+        columns = [name for name in ("start", "end", "observed_on", "known_on") if name in ROWS[file].model_fields]
         for number, row in rows:
-            days = {name: row.__dict__.get(name) for name in ("start", "end", "observed_on", "known_on")}
-            start, end, known = days["start"] or days["observed_on"], days["end"], days["known_on"]
+            days = {name: getattr(row, name) for name in columns}
+            start, end, known = days.get("start", days.get("observed_on")), days.get("end"), days.get("known_on")
             if end is not None and start is not None and (end < start or (end == start and file != "events.csv")):
                 yield _at(file, number, "end", row, f"is not after the start {start}", "correct one of the two dates")
             if known is not None and start is not None and known < start:
@@ -275,9 +280,10 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class Window:
-    """An unbroken stretch of one country's frame: periods of countries.csv that adjoin."""
+    """An unbroken stretch of one country in one frame: periods of countries.csv that adjoin."""
 
     country: str
+    frame: str
     start: date
     end: date | None
     number: int
@@ -292,10 +298,10 @@ def windows(tables: Tables) -> list[Window]:
     found: list[Window] = []
     for number, row in sorted(tables.countries, key=lambda pair: (pair[1].country, pair[1].start)):
         last = found[-1] if found else None
-        if last is not None and last.country == row.country and last.end == row.start:
+        if last is not None and (last.country, last.frame, last.end) == (row.country, row.frame, row.start):
             found[-1] = replace(last, end=row.end)
         else:
-            found.append(Window(row.country, row.start, row.end, number))
+            found.append(Window(row.country, row.frame, row.start, row.end, number))
     return found
 
 

@@ -88,9 +88,10 @@ def compare(data: Data, folder: Path, reasons: dict[tuple[str, ...], str] | None
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
-    found = {name: path for name, source in REGISTRY.items() if (path := source.find(folder))}
+    compared = dict.fromkeys(name for needed, _ in COMPARISONS for name in needed)
+    found = {name: path for name in compared if (path := REGISTRY[name].find(folder))}
     if not found:
-        raise UsageError(f"{folder} holds none of the data sets {', '.join(REGISTRY)}; see forecast/importers")
+        raise UsageError(f"{folder} holds none of the data sets {', '.join(compared)}; see forecast/importers")
     tables = {name: REGISTRY[name].read(path) for name, path in found.items()}
     findings = [
         finding
@@ -478,7 +479,7 @@ def compare_polyarchy(data: Data, vdem: pd.DataFrame) -> Iterator[Finding]:
 
 def compare_regimes(data: Data, gwf: pd.DataFrame) -> Iterator[Finding]:
     """Autocracies that read as democracies here, and the other way round."""
-    years = _regime_years(data, gwf)
+    years = _regime_years(data, gwf.dropna(subset="regime"))
     autocracy = years["regime"] == "autocracy"
     odd = (autocracy & (years["least"] >= DEMOCRACY)) | (~autocracy & (years["most"] <= AUTOCRACY))
     detail = years["least"].map("{:g}".format) + " to " + years["most"].map("{:g} here; ".format) + years["regime"]

@@ -18,7 +18,6 @@ from forecast.errors import SpecError
 from forecast.files import digest
 from forecast.schema import CAUSES, KINDS, Cause, ChallengeKind, faults
 
-
 DECADE = 10.0  # years
 
 
