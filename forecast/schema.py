@@ -267,7 +267,7 @@ class Indicator(Row):
     label: str
     unit: str
     range: tuple[float, float]
-    role: Literal["judgement", "computed"]
+    role: Literal["judgement", "measured", "computed"]
     absent: Literal["missing", "zero"]
     claim: tuple[str, ...] = ()
     low: str = ""
