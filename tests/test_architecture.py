@@ -13,7 +13,7 @@ PACKAGE = Path(forecast.__file__).parent
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "schema", "files", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
+    "errors", "schema", "files", "scores", "engine", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
     "hazards", "kernel", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "report",
     "publishing", "cli", "__main__",
 )  # fmt: skip
