@@ -25,6 +25,7 @@ ONE = "one"  # a constant factor, so that a plain term is the product of an indi
 RANGE_SDS = 2 * 1.6448536269514722  # a 90% range spans this many standard deviations
 CUT_YEARS = (0.5, 1, 2, 4, 8, 16, 32)  # where tenure and recency, which change daily, are cut
 RECENCY_YEARS = 5.0
+READING = ["country", "coder", "observed_on", "value", "low", "high"]
 NO_OTHER_EXIT = ("in_office", "frame_end", "coup", "revolution")
 
 Days = np.ndarray[Any, np.dtype[np.datetime64]]
@@ -230,7 +231,7 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
     moments : pandas.DataFrame
         ``country`` and ``known``, the day whose readings are in force.
     """
-    readings = data.indicators[data.indicators["indicator"] == name]
+    readings = data.indicators.loc[data.indicators["indicator"] == name, READING]
     value, sd = _in_force(readings, moments["country"], moments["known"])
     if data.codebook.indicators[name].absent == "zero":
         sd[np.isnan(value)] = 0.0
