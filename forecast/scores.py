@@ -76,43 +76,59 @@ def ranked_probability_score(probability: Any, category: Any) -> Floats:
 
 
 def _by_level(probability: Any, observed: Any, weight: Any) -> tuple[Floats, Floats]:
-    """Return the weight of events and of non-events at each distinct probability, from the lowest."""
-    happened = np.asarray(observed, dtype=float)
-    weight = np.ones(len(happened)) if weight is None else np.asarray(weight, dtype=float)
-    _, level = np.unique(np.asarray(probability, dtype=float), return_inverse=True)
-    return np.bincount(level, weight * happened), np.bincount(level, weight * (1.0 - happened))
+    """Return the weight of events and of non-events at each distinct probability, from the lowest (... x level)."""
+    p, happened = np.asarray(probability, dtype=float), np.asarray(observed, dtype=float)
+    weight = np.ones(len(p)) if weight is None else np.asarray(weight, dtype=float)
+    order = np.argsort(p, kind="stable")
+    first = np.flatnonzero(np.diff(p[order], prepend=-np.inf))
+    events, others = weight * happened, weight * (1.0 - happened)
+    return tuple(np.add.reduceat(side[..., order], first, axis=-1) for side in (events, others))  # type: ignore[return-value]
 
 
-def area_under_curve(probability: Any, observed: Any, weight: Any = None) -> float:
+def _ratio(above: Any, below: Any) -> Any:
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=np.asarray(below) > 0)[()]
+
+
+def area_under_curve(probability: Any, observed: Any, weight: Any = None) -> Any:
     """Return the probability that an event had the higher forecast than a non-event, ties counting half.
 
     NaN where there are no events, or nothing else.
 
+    Parameters
+    ----------
+    probability, observed : array (row)
+    weight : array (... x row), optional
+        How often each row counts; one value is returned for each leading entry.
+
     Examples
     --------
-    >>> area_under_curve([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1])
+    >>> float(area_under_curve([0.1, 0.4, 0.4, 0.8], [0, 0, 1, 1]))
     0.875
     """
     events, others = _by_level(probability, observed, weight)
-    below = others.cumsum() - others / 2
-    pairs = events.sum() * others.sum()
-    return float((events * below).sum() / pairs) if pairs else float("nan")
+    below = others.cumsum(axis=-1) - others / 2
+    return _ratio((events * below).sum(axis=-1), events.sum(axis=-1) * others.sum(axis=-1))
 
 
-def average_precision(probability: Any, observed: Any, weight: Any = None) -> float:
+def average_precision(probability: Any, observed: Any, weight: Any = None) -> Any:
     """Return the precision at each distinct probability taken as a threshold, weighted by the events it adds.
 
     NaN where there are no events.
 
+    Parameters
+    ----------
+    probability, observed, weight
+        As for `area_under_curve`.
+
     Examples
     --------
-    >>> round(average_precision([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]), 4)
+    >>> round(float(average_precision([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1])), 4)
     0.8333
     """
-    events, others = (side[::-1] for side in _by_level(probability, observed, weight))
-    flagged = (events + others).cumsum()
-    precision = np.divide(events.cumsum(), flagged, out=np.zeros_like(flagged), where=flagged > 0)
-    return float((precision * events).sum() / events.sum()) if events.sum() else float("nan")
+    events, others = (side[..., ::-1] for side in _by_level(probability, observed, weight))
+    flagged = (events + others).cumsum(axis=-1)
+    precision = events.cumsum(axis=-1) / np.where(flagged > 0, flagged, 1.0)
+    return _ratio((precision * events).sum(axis=-1), events.sum(axis=-1))
 
 
 def calibrate(probability: Any, observed: Any) -> Floats:
@@ -228,10 +244,9 @@ def resample_countries(countries: Any, draws: int = DRAWS, seed: int = 0) -> Flo
     return weight
 
 
-def mean_over(weight: Any, loss: Any) -> Floats:
+def mean_over(weight: Any, loss: Any) -> Any:
     """Return the mean loss in each bootstrap sample (draw)."""
-    mean: Floats = (weight @ np.asarray(loss, dtype=float)) / weight.sum(axis=1)
-    return mean
+    return (weight @ np.asarray(loss, dtype=float)) / weight.sum(axis=-1)
 
 
 def interval(values: Any) -> tuple[float, float]:
