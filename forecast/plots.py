@@ -185,8 +185,9 @@ def plot_calibrations(curves: Mapping[str, pd.DataFrame]) -> str:
     """
     with mpl.rc_context(STYLE):
         figure, grid = _panels(list(curves), 2.9)
-        for axes, curve in zip(grid, curves.values(), strict=False):
-            top = float(max(curve[["probability", "frequency", "high"]].max().max(), 0.01)) * 1.02
+        for axes, whole in zip(grid, curves.values(), strict=False):
+            curve = whole.iloc[np.unique(np.linspace(0, len(whole) - 1, 200).astype(int))]  # as fine as can be seen
+            top = float(max(curve[["probability", "frequency"]].max().max(), 0.01)) * 1.05
             axes.set_xscale("function", functions=(_root, np.square))
             axes.set_yscale("function", functions=(_root, np.square))
             axes.fill_between(
@@ -194,8 +195,9 @@ def plot_calibrations(curves: Mapping[str, pd.DataFrame]) -> str:
             )
             axes.plot([0, top], [0, top], color="#7F7F7F", linewidth=0.8)
             axes.plot(curve["probability"], curve["frequency"], color="#0072B2", linewidth=1.6)
-            axes.plot(curve["probability"], np.zeros(len(curve)), "|", color="black", markersize=5, alpha=0.3)
-            ticks = [tick for tick in (0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0) if tick <= top]
+            each = np.quantile(np.repeat(whole["probability"], whole["count"]), np.linspace(0, 1, 101))
+            axes.plot(each, np.zeros(101), "|", color="black", markersize=5, alpha=0.3)
+            ticks = [tick for tick in (0, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0) if tick == 0 or top / 50 < tick <= top]
             axes.set_xticks(ticks, [f"{tick:.0%}" for tick in ticks])
             axes.set_yticks(ticks, [f"{tick:.0%}" for tick in ticks])
             axes.set_xlim(0, top)
