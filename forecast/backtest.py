@@ -37,7 +37,6 @@ COLUMNS = (
 ROW = ["country", "target_year", "outcome"]  # what identifies a forecast
 STEPS = 4  # of the year, over which the rates are constant
 BLOCK = 250  # draws that are worked on at a time, for the sake of memory
-RETRY = 2  # times the draws, once, where a fit does not pass the gate
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Backtest:
         One row per country, origin and outcome, with the columns of `COLUMNS`.
     counts : pandas.DataFrame
         ``target_year``, ``outcome``, and ``p05`` and ``p95`` of the number of countries with the event.
-    fits : mapping of origin to diagnostics and the number of attempts
+    fits : mapping of origin to diagnostics and settings of its fit
     failures : sequence of Failure
     """
 
@@ -117,34 +116,23 @@ def origin_job(data: Data, spec: Spec, origin: date) -> Job:
 def forecast_origin(shared: tuple[Data, Spec], job: Job) -> dict[str, Any]:
     """Return an origin's forecasts, their counts and the fit's diagnostics, as plain JSON values.
 
-    A fit that does not pass the gate is made once more with twice the draws and another seed.
+    Where the fit passes the gate and a probability does not, the fit is made once more with more draws.
 
     Raises
     ------
     GateError
-        When the second fit does not pass either: nothing is published from it.
+        When the fit or a probability does not pass: nothing is published from it.
     """
     data, spec = shared
-    view = data.as_of(job.facts["origin"])
-    for attempt in (1, RETRY):
-        result, draws, failures = _fit_and_forecast(view, _sampled(spec, job.seed, attempt))
-        if not failures:
-            facts = {**vars(result.diagnostics), "attempts": attempt}
+    view, settings = data.as_of(job.facts["origin"]), spec.sampling.model_copy(update={"seed": job.seed})
+    for sampling in (settings, settings.more_careful()):
+        result = fit(view, spec.with_sampling(sampling))
+        result.require_gate()
+        draws = forecast_countries(result, view, job.seed)
+        if not (bad := unmixed(draws, spec.gate)):
+            facts = {**vars(result.diagnostics), **result.provenance["sampled_with"]}
             return {"rows": list_rows(view, spec, draws), "counts": count_draws(draws, view, job.seed), "fit": facts}
-    raise GateError(f"the fit did not pass the gate, nor with {RETRY} times the draws: {'; '.join(failures)}")
-
-
-def _sampled(spec: Spec, seed: int, times: int) -> Spec:
-    settings = spec.sampling
-    return spec.changed({
-        "sampling.seed": seed + times, "sampling.draws": settings.draws * times, "sampling.tune": settings.tune * times,
-    }, name=spec.name)  # fmt: skip
-
-
-def _fit_and_forecast(view: Data, spec: Spec) -> tuple[Fit, xr.DataArray, list[str]]:
-    result = fit(view, spec)
-    draws = forecast_countries(result, view, spec.sampling.seed)
-    return result, draws, result.diagnostics.failures(spec.gate) + unmixed(draws, spec.gate)
+    raise GateError(f"probabilities did not pass the gate: {', '.join(bad)}")
 
 
 def list_states(view: Data) -> pd.DataFrame:

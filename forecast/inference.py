@@ -22,6 +22,8 @@ from forecast.spec import Gate, Spec
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+CORES = 2
+TRIES = 2
 LIBRARIES = ("pymc", "nutpie", "arviz-stats", "numpy", "pandas", "xarray")
 
 
@@ -89,6 +91,8 @@ class Fit:
 def fit(data: Data, spec: Spec, *, progress: bool = False) -> Fit:
     """Sample the posterior of a spec given a study as of a day.
 
+    A run that does not pass the gate is made again, more carefully: smaller steps, twice the draws.
+
     Parameters
     ----------
     data : Data
@@ -101,39 +105,53 @@ def fit(data: Data, spec: Spec, *, progress: bool = False) -> Fit:
     Fit
         Whether or not it passes the gate; publishing verbs call `Fit.require_gate`.
     """
-    from forecast.model import build_model
-
     design = build_design(data, spec)
-    tree = sample(build_model(design, spec), spec, progress=progress)
-    posterior = tree["posterior"].to_dataset()
+    posterior, diagnostics = sample(design, spec, progress=progress)
+    settings, tries = spec.sampling, 1
+    while diagnostics.failures(spec.gate) and tries < TRIES:
+        settings, tries = settings.more_careful(), tries + 1
+        posterior, diagnostics = sample(design, spec.with_sampling(settings), progress=progress)
     return Fit(
         posterior=posterior.drop_vars([name for name in posterior if str(name).endswith("_z")]),
         design=design,
         spec=spec,
-        diagnostics=diagnose(posterior, tree["sample_stats"].to_dataset()),
-        provenance=describe_run(data, spec),
+        diagnostics=diagnostics,
+        provenance={**describe_run(data, spec), "sampled_with": settings.model_dump(), "tries": tries},
     )
 
 
-def sample(model: Any, spec: Spec, *, progress: bool = False) -> xr.DataTree:
-    """Return the draws of nutpie's NUTS for a model under a spec's settings."""
+def sample(design: xr.Dataset, spec: Spec, *, progress: bool = False) -> tuple[xr.Dataset, Diagnostics]:
+    """Return draws of every parameter by nutpie's NUTS under a spec's settings, and how well they mixed."""
     import nutpie
 
-    settings = spec.sampling
-    tree: xr.DataTree = nutpie.sample(
-        nutpie.compile_pymc_model(model),
+    from forecast.density import build_density
+
+    settings, density = spec.sampling, build_density(design, spec)
+    model = nutpie.compiled_pyfunc.from_pyfunc(
+        density.size,
+        lambda: density.evaluate,
+        lambda *_: lambda position: {"position": position},
+        [np.dtype(np.float64)],
+        [(density.size,)],
+        ["position"],
+        make_initial_point_fn=lambda seed: density.start(np.random.default_rng(seed)),
+    )
+    tree = nutpie.sample(
+        model,
         draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
+        cores=CORES,
         seed=settings.seed,
         target_accept=settings.target_accept,
         save_warmup=False,
         progress_bar=progress,
     )
-    return tree
+    posterior = density.name_draws(tree["posterior"]["position"].to_numpy())
+    return posterior, diagnose(posterior, int(tree["sample_stats"]["diverging"].sum()))
 
 
-def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> Diagnostics:
+def diagnose(posterior: xr.Dataset, divergences: int = 0) -> Diagnostics:
     """Return the worst R-hat and effective sample sizes over every parameter that varies."""
     import arviz_stats
 
@@ -142,7 +160,7 @@ def diagnose(posterior: xr.Dataset, stats: xr.Dataset) -> Diagnostics:
         rhat=_worst(arviz_stats.rhat(varying), np.nanmax, np.nanargmax),
         ess_bulk=_worst(arviz_stats.ess(varying, method="bulk"), np.nanmin, np.nanargmin),
         ess_tail=_worst(arviz_stats.ess(varying, method="tail"), np.nanmin, np.nanargmin),
-        divergences=int(stats["diverging"].sum()),
+        divergences=divergences,
     )
 
 

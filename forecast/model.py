@@ -1,7 +1,13 @@
-"""The hierarchical competing-risks model in two stages, as a PyMC model."""
+"""The hierarchical competing-risks model in two stages, as a PyMC model.
+
+This is the statement of the model: prior and posterior predictive draws are taken from it, and PyMC's own samplers run on
+it. `inference.fit` samples the same posterior through `density`, which is much faster and compiles nothing; the tests
+hold log-density and gradient of the two against each other.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +23,7 @@ from forecast.hazards import (
     true_values,
 )
 from forecast.schema import CAUSES, KINDS, RESULTS
-from forecast.spec import Effect, Normal, Spec
+from forecast.spec import Effect, Normal, Shrinkage, Spec
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -26,7 +32,7 @@ REMOVED = RESULTS.index("removed")
 LEVELS = ("cause", "kind", "period", "group", "country", "spell", "latent", "effect", "result_effect", "slope")
 
 
-def build_model(design: xr.Dataset, spec: Spec, *, fused: bool = True) -> pm.Model:
+def build_model(design: xr.Dataset, spec: Spec) -> pm.Model:
     """Return the model of a design under a spec.
 
     Onset: for cause c and row i of exposure t, events ~ Poisson(t x rate) with
@@ -44,9 +50,6 @@ def build_model(design: xr.Dataset, spec: Spec, *, fused: bool = True) -> pm.Mod
         What `design.build_design` returned.
     spec : Spec
         The spec that the design was built with.
-    fused : bool
-        Compute the onset likelihood by `kernel`, in one pass; otherwise state it as the observed
-        Poisson variable ``onset``, from which prior and posterior predictive draws can be taken.
 
     Returns
     -------
@@ -60,12 +63,7 @@ def build_model(design: xr.Dataset, spec: Spec, *, fused: bool = True) -> pm.Mod
     with pm.Model(coords={**coords, "row": np.arange(design.sizes["row"]), "cut": ["failed", "concession"]}) as model:
         error = _coding_error(coords)
         parameters = _onset_parameters(spec, coords)
-        if fused:
-            from forecast.kernel import onset_log_likelihood
-
-            pm.Potential("onset", onset_log_likelihood(parameters, error, design, stages))
-        else:
-            _onset_likelihood(design, stages, parameters, error)
+        _onset_likelihood(design, stages, parameters, error)
         if design.sizes["challenge"]:
             _result_likelihood(design, spec, stages, error)
         else:
@@ -104,7 +102,7 @@ def _onset_parameters(spec: Spec, coords: dict[str, Any]) -> dict[str, Any]:
         "period_effect": _drift(onset.period_sd),
         "group_effect": _scattered("group_effect", "group", "cause", onset.group_sd),
         "country_effect": _scattered("country_effect", "country", "cause", onset.country_sd),
-        "beta": _effects("beta", "effect", onset.effects),
+        "beta": _effects("beta", "effect", onset.effects, onset.shrinkage, CAUSES),
         "group_slope": _slopes(onset.slope_sd, coords),
     }
 
@@ -120,17 +118,34 @@ def _drift(prior_sd: float) -> Any:
     """
     import pymc as pm
 
-    step = pm.HalfNormal("period_sd", prior_sd, dims="cause")
-    walk = (step * pm.Normal("period_z", dims=("period", "cause"))).cumsum(axis=0)
+    step = pm.HalfNormal("period_effect_sd", prior_sd, dims="cause")
+    walk = (step * pm.Normal("period_effect_z", dims=("period", "cause"))).cumsum(axis=0)
     return pm.Deterministic("period_effect", walk - walk[-1], dims=("period", "cause"))
 
 
-def _effects(name: str, level: str, effects: tuple[Effect, ...]) -> Any:
+def _effects(
+    name: str, level: str, effects: tuple[Effect, ...], shrinkage: Shrinkage | None, targets: Sequence[str]
+) -> Any:
+    """Return the effects of a stage, each with its own prior or under a common scale for each cause or kind."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    mean, sd = _priors([Normal(mean=effect.mean, sd=effect.sd) for effect in effects for _ in effect.on])
-    return pm.Normal(name, mean, sd, dims=level) if len(mean) else pt.zeros(0)
+    pairs = [(effect, targets.index(target)) for effect in effects for target in effect.on]
+    mean, sd = _priors([Normal(mean=effect.mean, sd=effect.sd) for effect, _ in pairs])
+    if not pairs:
+        return pt.zeros(0)
+    if shrinkage is None:
+        return pm.Normal(name, mean, sd, dims=level)
+    of, target = "cause" if targets is CAUSES else "kind", np.array([target for _, target in pairs])
+    z = pm.Normal(f"{name}_z", dims=level)
+    if shrinkage.form == "ridge":
+        scale = sd * pm.HalfNormal(f"{name}_global", shrinkage.scale, dims=of)[target]
+    else:
+        own = pm.HalfCauchy(f"{name}_global", shrinkage.scale, dims=of)[target] * pm.HalfCauchy(
+            f"{name}_local", 1.0, dims=level
+        )
+        scale = sd * own / pt.sqrt(sd**2 + own**2)
+    return pm.Deterministic(name, mean + scale * z, dims=level)
 
 
 def _slopes(prior_sd: float, coords: dict[str, Any]) -> Any:
@@ -166,7 +181,7 @@ def _result_parameters(spec: Spec) -> dict[str, Any]:
     return {
         "cutpoints": pm.Deterministic("cutpoints", pt.stack([first, first + gap], axis=-1), dims=("kind", "cut")),
         "result_group_effect": _scattered("result_group_effect", "group", "kind", result.group_sd),
-        "result_beta": _effects("result_beta", "result_effect", result.effects),
+        "result_beta": _effects("result_beta", "result_effect", result.effects, result.shrinkage, KINDS),
         "log_days": pm.Normal("log_days", mean, sd, dims="kind"),
         "log_days_sd": pm.HalfNormal("log_days_sd", result.log_days_sd, dims="kind"),
         "removal_log_days": pm.Normal("removal_log_days", 0.0, result.removal_log_days_sd, dims="kind"),

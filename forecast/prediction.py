@@ -300,7 +300,7 @@ def walk_periods(design: xr.Dataset, periods: Any, parameters: dict[str, Any], r
     """Return the position of each period and the period effects; the random walk goes on into new periods."""
     effect, known = parameters["period_effect"], list(design.indexes["period"])
     for new in sorted(set(periods) - set(known)):
-        step = parameters["period_sd"] * rng.normal(size=parameters["period_sd"].shape)
+        step = parameters["period_effect_sd"] * rng.normal(size=parameters["period_effect_sd"].shape)
         effect = np.concatenate([effect, effect[:, -1:] + step[:, None]], axis=1)
         known.append(new)
     return np.array([known.index(period) for period in periods]), effect

@@ -51,6 +51,19 @@ class Effect(Part):
         return tuple(self.term.split(":"))
 
 
+class Shrinkage(Part):
+    """A common scale for the effects of a stage, learnt from the data, one for each cause or kind.
+
+    ``ridge``: each effect's sd is multiplied by it. ``horseshoe``: each effect has a scale of its own too, so that most
+    are near zero and a few are free up to their sd (regularised horseshoe, Piironen & Vehtari 2017).
+    """
+
+    form: Literal["ridge", "horseshoe"]
+    scale: float = Field(
+        gt=0, description="prior scale of the common scale: half-normal for ridge, half-Cauchy otherwise"
+    )
+
+
 class Onset(Part):
     """Priors of the onset stage; rates are per leader-year, for average values of the terms."""
 
@@ -61,6 +74,7 @@ class Onset(Part):
     slope_sd: float = Field(0.25, gt=0)
     period_years: int = Field(10, gt=0)
     lag_days: int = Field(0, ge=0, description="a reading explains challenges only so many days after its day")
+    shrinkage: Shrinkage | None = None
     effects: tuple[Effect, ...] = ()
 
 
@@ -80,6 +94,7 @@ class ResultStage(Part):
 
     cutpoints: dict[ChallengeKind, Ordered]
     group_sd: float = Field(0.5, gt=0)
+    shrinkage: Shrinkage | None = None
     effects: tuple[Effect, ...] = ()
     log_days: dict[ChallengeKind, Normal]
     log_days_sd: float = Field(1.5, gt=0)
@@ -89,11 +104,17 @@ class ResultStage(Part):
 class Sampling(Part):
     """How the posterior is sampled."""
 
-    draws: int = Field(2500, ge=10)
+    draws: int = Field(2000, ge=10)
     tune: int = Field(1000, ge=10)
     chains: int = Field(4, ge=2)
-    target_accept: float = Field(0.9, gt=0.5, lt=1)
+    target_accept: float = Field(0.85, gt=0.5, lt=1)
     seed: int = 20221023
+
+    def more_careful(self) -> Sampling:
+        """Return settings for another try: half the distance to full acceptance, twice the draws, another seed."""
+        return self.model_copy(
+            update={"draws": 2 * self.draws, "target_accept": (1 + self.target_accept) / 2, "seed": self.seed + 1}
+        )
 
 
 class Gate(Part):
@@ -167,6 +188,10 @@ class Spec(Part):
         """Every indicator that a term of either stage uses, in the order of first use."""
         effects = (*self.onset.effects, *self.result.effects)
         return tuple(dict.fromkeys(factor for effect in effects for factor in effect.factors))
+
+    def with_sampling(self, sampling: Sampling) -> Spec:
+        """Return this spec, sampled under other settings."""
+        return self.model_copy(update={"sampling": sampling})
 
     def check_terms(self, known: Mapping[str, Any]) -> None:
         """Raise SpecError unless every indicator used is in the codebook."""

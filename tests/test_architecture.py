@@ -14,13 +14,14 @@ PACKAGE = Path(forecast.__file__).parent
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "schema", "files", "scores", "engine", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
-    "hazards", "kernel", "model", "incidence", "inference", "prediction", "backtest", "baselines", "explanation", "claims", "ledger", "plots", "report", "evaluation",
+    "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "backtest", "baselines", "explanation", "claims", "ledger", "plots", "report", "evaluation",
     "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
 SAMPLERS = {
     "pymc": {"model"},
-    "pytensor": {"model", "kernel"},
+    "pytensor": {"model"},
+    "numba": {"kernel"},
     "nutpie": {"inference"},
     "arviz_stats": {"inference", "prediction"},
 }

@@ -51,12 +51,6 @@ def chains(rng, shape=()):
     return rng.normal(size=(4, 500, *shape))
 
 
-def stats(diverging=0):
-    flags = np.zeros((4, 500), dtype=bool)
-    flags.flat[:diverging] = True
-    return xr.Dataset({"diverging": (("chain", "draw"), flags)})
-
-
 def labelled(**variables):
     """Return draws; a variable with a third axis has the causes as labels."""
     causes = ["coup", "uprising", "other_exit"]
@@ -68,7 +62,7 @@ def labelled(**variables):
 
 def test_independent_chains_pass():
     rng = np.random.default_rng(3)
-    found = diagnose(labelled(baseline=chains(rng, (3,)), sd=chains(rng)), stats())
+    found = diagnose(labelled(baseline=chains(rng, (3,)), sd=chains(rng)))
     assert 0.99 < found.rhat[0] < 1.01
     assert found.ess_bulk[0] > 1500
     assert found.ess_tail[0] > 1000
@@ -80,7 +74,7 @@ def test_a_stuck_chain_is_found_and_its_parameter_named():
     rng = np.random.default_rng(4)
     baseline = chains(rng, (3,))
     baseline[2, :, 1] = 5.0 + 0.01 * baseline[2, :, 1]
-    found = diagnose(labelled(baseline=baseline, sd=chains(rng)), stats(diverging=7))
+    found = diagnose(labelled(baseline=baseline, sd=chains(rng)), 7)
     assert found.rhat[0] > 1.5
     assert found.rhat[1] == found.ess_bulk[1] == "baseline[uprising]"
     assert found.ess_bulk[0] < 20
@@ -90,7 +84,7 @@ def test_a_stuck_chain_is_found_and_its_parameter_named():
 def test_slow_chains_have_few_effective_draws():
     rng = np.random.default_rng(5)
     slow = np.cumsum(chains(rng), axis=1)
-    found = diagnose(labelled(baseline=chains(rng, (3,)), sd=slow), stats())
+    found = diagnose(labelled(baseline=chains(rng, (3,)), sd=slow))
     assert found.ess_bulk[1] == found.ess_tail[1] == "sd"
     assert any("ESS" in failure for failure in found.failures(GATE))
 
@@ -99,7 +93,7 @@ def test_a_draw_that_is_not_a_number_fails_the_gate():
     rng = np.random.default_rng(6)
     baseline = chains(rng, (3,))
     baseline[0, 3, 2] = np.nan
-    found = diagnose(labelled(baseline=baseline, sd=chains(rng)), stats())
+    found = diagnose(labelled(baseline=baseline, sd=chains(rng)))
     assert found.failures(GATE)
     assert "baseline[other_exit]" in " ".join(found.failures(GATE))
 
@@ -108,11 +102,11 @@ def test_entries_that_are_constant_by_construction_are_left_out():
     rng = np.random.default_rng(7)
     walk = chains(rng, (3,))
     walk[..., 2] = 0.0
-    found = diagnose(labelled(period_effect=walk), stats())
+    found = diagnose(labelled(period_effect=walk))
     assert math.isfinite(found.rhat[0])
     assert "other_exit" not in found.rhat[1]
     with pytest.raises(SpecError, match="no parameter"):
-        diagnose(labelled(period_effect=np.zeros((4, 500, 3))), stats())
+        diagnose(labelled(period_effect=np.zeros((4, 500, 3))))
 
 
 @pytest.fixture

@@ -1,8 +1,7 @@
-"""The model: two statements of one likelihood, small and empty designs, and what the priors imply."""
+"""The model: its formulas, small and empty designs, and what the priors imply."""
 
 from dataclasses import replace
 
-import numba
 import numpy as np
 import pymc as pm
 import pytensor
@@ -19,7 +18,6 @@ from forecast.hazards import (
     true_values,
     wire,
 )
-from forecast.kernel import _pass_over_rows, lay_out
 from forecast.model import build_model, log_pending_tails
 from forecast.schema import CAUSES, KINDS
 from forecast.spec import Effect
@@ -39,11 +37,6 @@ def small(real_data, restricted, default_spec):
     return build_design(data, spec), spec
 
 
-def value_point(model, rng, scale):
-    start = model.initial_point()
-    return {name: value + scale * rng.normal(size=np.shape(value)) for name, value in start.items()}
-
-
 def test_the_design_has_war_and_group_slopes(small):
     design, _ = small
     caucasus = (design["row_group"] == "caucasus").to_numpy()
@@ -54,63 +47,6 @@ def test_the_design_has_war_and_group_slopes(small):
         "sanctions on coup", "sanctions on uprising", "sanctions on other_exit",
     ]  # fmt: skip
     assert design["events"].sum() > 10
-
-
-@pytest.fixture(scope="module")
-def both(small):
-    """Return both statements of the model as functions to log-probability and gradient, run operation by operation."""
-    design, spec = small
-    models = build_model(design, spec), build_model(design, spec, fused=False)
-    functions = [
-        model.compile_fn([model.logp(), model.dlogp()], inputs=model.value_vars, mode="FAST_COMPILE")
-        for model in models
-    ]
-    return models[0], *functions
-
-
-def test_the_fused_kernel_is_the_plain_poisson_model(small, both):
-    """Log-probabilities differ by one constant, gradients not at all, wherever one looks."""
-    design, _ = small
-    model, fused, plain = both
-    rng = np.random.default_rng(11)
-    differences = []
-    for scale in (0.0, 0.1, 0.5, 1.0):
-        point = value_point(model, rng, scale)
-        (a, da), (b, db) = fused(point), plain(point)
-        assert np.isfinite(a)
-        differences.append(a - b)
-        np.testing.assert_allclose(da, db, rtol=1e-9, atol=1e-9 * np.abs(db).max())
-        assert np.abs(db).max() > 1
-    exposure = design["exposure"].to_numpy()[:, None] * np.ones(3)
-    constant = float(np.log(exposure[design["events"].to_numpy() == 1]).sum())
-    np.testing.assert_allclose(differences, -constant, rtol=1e-9, atol=1e-7)
-
-
-def test_the_compiled_kernel_is_the_loops_that_one_reads(small):
-    design, spec = small
-    stages, rng = build_stages(design, spec), np.random.default_rng(19)
-    rows = lay_out(design, stages)
-    parameters = draw_parameters(design, rng)
-    inputs = [
-        0.3 * parameters["period_effect"],
-        0.3 * parameters["group_effect"],
-        0.3 * parameters["country_effect"],
-        0.3 * (parameters["beta"] + parameters["group_slope"] @ stages.slope),
-        rng.normal(size=(design.sizes["spell"], design.sizes["latent"])),
-        *(getattr(rows, name) for name in rows.__dataclass_fields__),
-    ]
-    compiled = numba.njit(_pass_over_rows, fastmath=True, boundscheck=True)(*inputs)
-    for found, expected in zip(compiled, _pass_over_rows(*inputs), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
-
-
-def test_the_kernel_moves_with_every_parameter_of_the_onset(small, both):
-    """Were a gradient zero everywhere, the agreement above would say nothing about it."""
-    model, fused, _ = both
-    rng = np.random.default_rng(12)
-    one, other = fused(value_point(model, rng, 0.3))[1], fused(value_point(model, rng, 0.3))[1]
-    assert (np.abs(one) > 1e-8).all()
-    assert (np.abs(one - other) > 1e-8).all()
 
 
 def draw_parameters(design, rng, draws=()):
@@ -216,14 +152,14 @@ def finite_logp(model):
 def test_a_spec_without_indicators_builds(tiny_data, baseline_spec):
     design = build_design(tiny_data, baseline_spec)
     assert design.sizes["latent"] == design.sizes["result_effect"] == design.sizes["slope"] == 0
-    model = build_model(design, baseline_spec, fused=False)
+    model = build_model(design, baseline_spec)
     assert "coding_error" not in model.named_vars
     assert finite_logp(model)
 
 
 def test_a_spec_without_any_effect_builds(tiny_data, baseline_spec):
     bare = baseline_spec.model_copy(update={"onset": baseline_spec.onset.model_copy(update={"effects": ()})})
-    model = build_model(build_design(tiny_data, bare), bare, fused=False)
+    model = build_model(build_design(tiny_data, bare), bare)
     assert "beta" not in model.named_vars
     assert finite_logp(model)
 
@@ -233,7 +169,7 @@ def test_a_design_without_challenges_builds(tiny_data, baseline_spec):
     design = build_design(quiet, baseline_spec)
     assert design.sizes["challenge"] == 0
     assert design["events"].sel(cause=["coup", "uprising"]).sum() == 0
-    model = build_model(design, baseline_spec, fused=False)
+    model = build_model(design, baseline_spec)
     assert {"cutpoints", "log_days", "removal_log_days"} <= set(model.named_vars)  # so that a forecast can be made
     assert finite_logp(model)
 
@@ -254,7 +190,7 @@ def test_names_and_dimensions(small):
 def prior_world(real_data, default_spec):
     """Events drawn from the prior over the leader-years of the real study, and those that happened."""
     design = build_design(real_data, default_spec)
-    with build_model(design, default_spec, fused=False):
+    with build_model(design, default_spec):
         drawn = pm.sample_prior_predictive(400, random_seed=5)
     return design, drawn["prior"].to_dataset().isel(chain=0), drawn["prior_predictive"].to_dataset().isel(chain=0)
 

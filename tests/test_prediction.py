@@ -181,7 +181,7 @@ def test_a_new_period_goes_on_with_the_random_walk(tiny_fit, tiny_data):
     outlook = look_ahead(tiny_fit, tiny_data, question)
     assert list(np.unique(outlook.periods)) == [2020, 2030]
     posterior = tiny_fit.posterior.copy()
-    posterior["period_sd"] = posterior["period_sd"] * 0 + 3.0
+    posterior["period_effect_sd"] = posterior["period_effect_sd"] * 0 + 3.0
     jumpy = answer(replace(tiny_fit, posterior=posterior), outlook, question)
     calm = answer(tiny_fit, outlook, question)
     apart = np.abs(held_as(jumpy.probability) - held_as(calm.probability)).max(axis=(0, 1, 3))

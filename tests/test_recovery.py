@@ -12,7 +12,6 @@ from scipy.stats import binom
 from forecast.design import build_design, places
 from forecast.hazards import build_stages, log_hazard, result_score, row_index, true_values
 from forecast.inference import sample
-from forecast.model import build_model
 from forecast.schema import CAUSES, KINDS, RESULTS
 
 COUNTRIES = ["GEO", "KGZ", "EST", "UKR", "RUS"]
@@ -100,7 +99,7 @@ def replications(real_data, restricted, default_spec):
         rng = np.random.default_rng([100, number])
         truth = draw_truth(design, spec, rng)
         world = draw_events(design, spec, truth, rng)
-        made.append((truth, sample(build_model(world, spec), spec)["posterior"].to_dataset()))
+        made.append((truth, sample(world, spec)[0]))
     return spec, made
 
 
