@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from forecast.errors import Problem
+from forecast.files import uncollected
 from forecast.schema import (
     COMPUTED,
     TABLES,
@@ -139,8 +141,9 @@ def read_bibliography(path: Path) -> tuple[frozenset[str], list[Problem]]:
 
 def check_study(folder: Path) -> list[Problem]:
     """Return every problem of a study's `data` folder; an empty list means that it is sound."""
-    tables, problems = read_study(folder)
-    return problems if tables is None else check_tables(tables)
+    with uncollected():
+        tables, problems = read_study(folder)
+        return problems if tables is None else check_tables(tables)
 
 
 def check_tables(tables: Tables) -> list[Problem]:
@@ -173,9 +176,10 @@ def unique_keys(tables: Tables) -> Iterator[Problem]:
         ),
     ]
     for file, column, rows, names in keys:
-        first: dict[tuple[object, ...], int] = {}
+        first: dict[object, int] = {}
+        key_of = attrgetter(*names)
         for number, row in rows:
-            key = tuple(getattr(row, name) for name in names)
+            key = key_of(row)
             if key in first:
                 message = f"repeats the key ({', '.join(names)}) of row {first[key]}"
                 yield _at(file, number, column, row, message, "delete one; a correction has a later known_on")
@@ -241,9 +245,10 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
     """An end is not before its start, knowledge not before the fact, and nothing after coded_to."""
     last = tables.coded_to
     for file, rows in (("countries.csv", tables.countries), *_dated(tables)):
+        columns = [name for name in ("start", "end", "observed_on", "known_on") if name in TABLES[file].model_fields]
         for number, row in rows:
-            start = getattr(row, "start", None) or getattr(row, "observed_on", None)
-            end, known = getattr(row, "end", None), getattr(row, "known_on", None)
+            days = {name: getattr(row, name) for name in columns}
+            start, end, known = days.get("start", days.get("observed_on")), days.get("end"), days.get("known_on")
             if end is not None and start is not None and (end < start or (end == start and file != "events.csv")):
                 yield _at(file, number, "end", row, f"is not after the start {start}", "correct one of the two dates")
             if known is not None and start is not None and known < start:
@@ -255,8 +260,7 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
                     f"is before {start}, the day of the fact",
                     "correct one of the two dates",
                 )
-            for column in ("start", "end", "observed_on", "known_on"):
-                day = getattr(row, column, None)
+            for column, day in days.items():
                 if day is not None and day > last:
                     remedy = "correct the date, or move coded_to in codebook.toml once everything to that day is coded"
                     yield _at(file, number, column, row, f"is after the last coded day {last}", remedy)
@@ -264,9 +268,10 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
 
 @dataclass(frozen=True)
 class Window:
-    """An unbroken stretch of one country's frame: periods of countries.csv that adjoin."""
+    """An unbroken stretch of one country in one frame: periods of countries.csv that adjoin."""
 
     country: str
+    frame: str
     start: date
     end: date | None
     number: int
@@ -281,10 +286,10 @@ def windows(tables: Tables) -> list[Window]:
     found: list[Window] = []
     for number, row in sorted(tables.countries, key=lambda pair: (pair[1].country, pair[1].start)):
         last = found[-1] if found else None
-        if last is not None and last.country == row.country and last.end == row.start:
+        if last is not None and (last.country, last.frame, last.end) == (row.country, row.frame, row.start):
             found[-1] = replace(last, end=row.end)
         else:
-            found.append(Window(row.country, row.start, row.end, number))
+            found.append(Window(row.country, row.frame, row.start, row.end, number))
     return found
 
 

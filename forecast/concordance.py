@@ -441,7 +441,7 @@ def compare_polyarchy(data: Data, vdem: pd.DataFrame) -> Iterator[Finding]:
 
 def compare_regimes(data: Data, gwf: pd.DataFrame) -> Iterator[Finding]:
     """Autocracies that read as democracies here, and the other way round."""
-    years = _regime_years(data, gwf)
+    years = _regime_years(data, gwf.dropna(subset="regime"))
     autocracy = years["regime"] == "autocracy"
     odd = (autocracy & (years["least"] >= DEMOCRACY)) | (~autocracy & (years["most"] <= AUTOCRACY))
     detail = years["least"].map("{:g}".format) + " to " + years["most"].map("{:g} here; ".format) + years["regime"]

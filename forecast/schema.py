@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -132,7 +132,7 @@ Identifier = Annotated[
         )
     ),
 ]
-EXITS = ("coup", "revolution", "regular", "natural_death", "ill_health", "assassination", "foreign",
+EXITS = ("coup", "revolution", "regular", "natural_death", "ill_health", "assassination", "foreign", "irregular",
          "state_dissolved", "frame_end", "in_office")  # fmt: skip
 Exit = Annotated[str, BeforeValidator(_one_of(*EXITS))]
 Kind = Annotated[str, BeforeValidator(_one_of("coup_attempt", "uprising"))]
@@ -150,6 +150,16 @@ class Row(BaseModel):
     """A row of a table; unknown columns are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def trusted(cls, values: dict[str, Any], names: set[str]) -> Self:
+        """Return a row of values that have been read one by one: `model_construct` at a third of its time."""
+        row = cls.__new__(cls)
+        object.__setattr__(row, "__dict__", values)
+        object.__setattr__(row, "__pydantic_fields_set__", names)
+        object.__setattr__(row, "__pydantic_extra__", None)
+        object.__setattr__(row, "__pydantic_private__", None)
+        return row
 
 
 class CountryRow(Row):

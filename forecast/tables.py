@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from forecast.errors import Problem
 from forecast.schema import TABLES, Row, faults
 
 Numbered = tuple[int, Row]
+
+BAD = object()  # stands for a cell that cannot be read
 
 BOM = b"\xef\xbb\xbf"
 MOJIBAKE = ("Ã©", "Ã¤", "Ã¶", "Ã¼", "Ã¨", "â€", "Â ", "\ufffd")
@@ -150,15 +155,46 @@ def check_header(file: str, header: list[str]) -> list[Problem]:
 def parse_rows(
     file: str, header: list[str], lines: list[tuple[int, list[str]]]
 ) -> tuple[list[Numbered], list[Problem]]:
-    """Return typed rows and the problems of those that do not fit their types."""
+    """Return typed rows and the problems of those that do not fit their types.
+
+    A long table repeats its cells, so each different text of a column is read once; a row with a cell that
+    cannot be read is then looked at by itself.
+    """
+    row_type, names = TABLES[file], set(header)
+    whole = [len(fields) == len(header) and any(fields) for _, fields in lines]
+    columns = zip(*(fields for (_, fields), kept in zip(lines, whole, strict=True) if kept), strict=True)
+    typed = zip(*(_read_cells(file, name, texts) for name, texts in zip(header, columns, strict=False)), strict=True)
     rows: list[Numbered] = []
     problems: list[Problem] = []
-    for number, fields in lines:
+    for (number, fields), kept in zip(lines, whole, strict=True):
+        values = next(typed) if kept else (BAD,)
+        if BAD not in values:
+            rows.append((number, row_type.trusted(dict(zip(header, values, strict=True)), names)))
+            continue
         row, found = _parse_row(file, number, header, fields)
         problems += found
         if row is not None:
             rows.append((number, row))
     return rows, problems
+
+
+def _read_cells(file: str, column: str, texts: Sequence[str]) -> Iterator[Any]:
+    """Return the value of each cell of a column, or BAD."""
+    known = _readable_cells(file, column, set(texts))
+    return map(known.get, texts, repeat(BAD))
+
+
+def _readable_cells(file: str, column: str, texts: set[str]) -> dict[str, Any]:
+    """Return the value of each text of a column that can be read."""
+    field = TABLES[file].model_fields[column]
+    typed: Any = Annotated[field.annotation, *field.metadata]
+    read = TypeAdapter[Any](typed, config=ConfigDict(allow_inf_nan=False)).validate_python
+    values = {}
+    for text in texts:
+        if _damaged_text(file, None, column, text) is None:
+            with suppress(ValidationError):
+                values[text] = read(text)
+    return values
 
 
 def _parse_row(file: str, number: int, header: list[str], fields: list[str]) -> tuple[Row | None, list[Problem]]:
