@@ -52,7 +52,9 @@ def run_ours(design: Any, spec: Any, sizes: Any) -> tuple[Draws, float]:
     start = time.process_time()
     posterior, _ = inference.sample(design, spec.with_sampling(_settings(spec, sizes)))
     seconds = time.process_time() - start
-    levels_first = {name: posterior[name].transpose("chain", "draw", *LEVELS, ..., missing_dims="ignore") for name in NAMES}
+    levels_first = {
+        name: posterior[name].transpose("chain", "draw", *LEVELS, ..., missing_dims="ignore") for name in NAMES
+    }
     return {name: values.to_numpy() for name, values in levels_first.items()}, seconds
 
 
@@ -157,9 +159,7 @@ def _numpyro_model(data: Any) -> None:
     rate += data["x"] @ beta
     numpyro.factor("onset", (data["events"] * rate).sum() - jnp.exp(data["log_exposure"][:, None] + rate).sum())
     low = normal("failed_cut", 0.0, 1.0, kinds)
-    gap = numpyro.sample(
-        "concession_gap", dist.TruncatedNormal(0.5, 0.5, low=0.0).expand([kinds]).to_event(1)
-    )
+    gap = numpyro.sample("concession_gap", dist.TruncatedNormal(0.5, 0.5, low=0.0).expand([kinds]).to_event(1))
     effect = levels("result_group_effect", 0.5, data["G"], kinds)
     scores = data["z"] @ normal("result_beta", 0.0, 0.5, data["L"], kinds) + effect[data["challenge_group"]]
     score = scores[jnp.arange(len(kind)), kind]

@@ -24,6 +24,8 @@ from numba.extending import intrinsic, overload
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # What only compiled code calls needs no entry from Python, which would take as long to compile as the function itself.
 inner = partial(njit, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# A long function that is called from one place is written into its caller, or it would be optimised again with every caller.
+once = partial(inner, inline="always")
 CAUSES = 3
 REMOVED, CONCESSION = 2, 1
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693145751953125, 1.4286068203094173e-06
@@ -165,29 +167,31 @@ def add_priors(position, prior, value, gradient):
 def set_levels(rows, tile, group, country, period, eta):
     """Write the log rates of average values of the terms, run by run."""
     start, g = rows.bounds[tile], rows.group[tile]
+    eta0, eta1, eta2 = eta[0], eta[1], eta[2]
     for r in range(rows.runs[tile], rows.runs[tile + 1]):
         k, p = rows.country[r], rows.period[r]
         level0 = group[0, g] + country[0, k] + period[0, p]
         level1 = group[1, g] + country[1, k] + period[1, p]
         level2 = group[2, g] + country[2, k] + period[2, p]
         for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
-            eta[0, i] = level0
-            eta[1, i] = level1
-            eta[2, i] = level2
+            eta0[i] = level0
+            eta1[i] = level1
+            eta2[i] = level2
 
 
-@inner()
+@inner(fastmath=False)
 def sum_levels(rows, tile, residual, d_group, d_country, d_period):
-    """Add the gradient of the levels."""
+    """Add the gradient of the levels; the runs are too short for the vector unit, so their sums keep the written order."""
     start, g = rows.bounds[tile], rows.group[tile]
+    r0, r1, r2 = residual[0], residual[1], residual[2]
     for r in range(rows.runs[tile], rows.runs[tile + 1]):
         k, p = rows.country[r], rows.period[r]
-        sum0, sum1, sum2 = 0.0, 0.0, 0.0
+        s0 = s1 = s2 = residual.dtype.type(0)
         for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
-            sum0 += residual[0, i]
-            sum1 += residual[1, i]
-            sum2 += residual[2, i]
-        for c, total in ((0, sum0), (1, sum1), (2, sum2)):
+            s0 += r0[i]
+            s1 += r1[i]
+            s2 += r2[i]
+        for c, total in ((0, s0), (1, s1), (2, s2)):
             d_group[c, g] += total
             d_country[c, k] += total
             d_period[c, p] += total
@@ -319,7 +323,7 @@ def compare_rates(exposure, events, start, stop, eta):
     return total
 
 
-@inner()
+@once()
 def add_onsets(rows, value, error, group, country, period, weight, d_value, d_group, d_country, d_period, d_weight):
     """Return the log-likelihood of all onsets and other exits, and add its gradient to the arrays named d_.
 
@@ -404,7 +408,7 @@ def add_pending(logit, days, mean, shift, sd):
     return value, share - chance[1], by_mean, by_shift, -share * slope1 * z1 - (1 - share) * slope0 * z0
 
 
-@inner()
+@once()
 def add_cases(cases, o, value, group_effect, beta, d_value, d_group, d_beta):
     """Return the log-likelihood of results and lengths, and add its gradient to the arrays named d_."""
     total = 0.0
@@ -602,7 +606,7 @@ def pull_walk(value, o, d_period, d_value):
     pull_spread(value, o.period_sd, o.period, d_period, d_value)
 
 
-@inner()
+@once()
 def onset_stage(value, o, rows, shrinkage, d_value):
     """Return the onset stage's log-likelihood and add its gradient by the values."""
     group = spread_out(value, o.group_sd, o.group, CAUSES, o.groups)
@@ -637,7 +641,7 @@ def onset_stage(value, o, rows, shrinkage, d_value):
     return total
 
 
-@inner()
+@once()
 def result_stage(value, o, cases, shrinkage, d_value):
     """Return the result stage's log-likelihood and add its gradient by the values."""
     kinds = o.gap - o.cut
