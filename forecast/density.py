@@ -140,19 +140,15 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
     onset = _shrinkage(spec.onset.shrinkage, spec.onset.effects, CAUSES)
     result = _shrinkage(spec.result.shrinkage, spec.result.effects, KINDS)
     rows = lay_out_rows(design, stages, np.float32 if single else np.float64)
-    evaluate = partial(
-        _evaluate, _layout(design, spec, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
+    problem = kernel.state_problem(
+        _layout(design, spec, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
     )
     shrunk = {
         name: partial(_shrunk, name, shrinkage)
         for name, shrinkage in (("beta", onset), ("result_beta", result))
         if shrinkage.form != kernel.PLAIN
     }
-    return Density(blocks, {**levels, "cut": ["failed", "concession"]}, evaluate, shrunk)
-
-
-def _evaluate(layout: Any, prior: Any, rows: Any, cases: Any, onset: Any, result: Any, position: Any) -> Any:
-    return kernel.log_density(position, layout, prior, rows, cases, onset, result)
+    return Density(blocks, {**levels, "cut": ["failed", "concession"]}, partial(kernel.log_density, problem), shrunk)
 
 
 def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:
@@ -315,17 +311,23 @@ def _tiles(group: Any, country: Any, period: Any, spell: Any) -> dict[str, Any]:
 
 def lay_out_cases(design: xr.Dataset, stages: Stages) -> kernel.Cases:
     """Return a design's challenges as the kernel's loops want them."""
-    latent = _latent(stages)
+    latent, first, second = _latent(stages), stages.result.first, stages.result.second
+    kind = places(design, "challenge_kind", "kind")
+    order = np.argsort(kind, kind="stable")
+    used = np.unique(np.concatenate([first, second]))
+    place = np.full(design.sizes["indicator"], -1)
+    place[used] = np.arange(len(used))
     return kernel.Cases(
-        **{level: places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group")},
-        result=design["result"].to_numpy(),
-        begun=~design["inherited"].to_numpy(),
-        ended=design["ended"].to_numpy(),
-        log_days=design["log_days"].to_numpy(),
-        centre=np.ascontiguousarray(design["challenge_centre"].to_numpy()),
-        spread=np.ascontiguousarray(design["challenge_spread"].to_numpy()[:, latent]),
-        latent=latent,
-        first=stages.result.first,
-        second=stages.result.second,
+        bounds=np.searchsorted(kind[order], np.arange(len(KINDS) + 1)),
+        **{level: places(design, f"challenge_{level}", level)[order] for level in ("spell", "group")},
+        result=design["result"].to_numpy()[order],
+        begun=~design["inherited"].to_numpy()[order],
+        ended=design["ended"].to_numpy()[order],
+        log_days=design["log_days"].to_numpy()[order],
+        centre=np.ascontiguousarray(design["challenge_centre"].to_numpy()[order][:, used]),
+        spread=np.ascontiguousarray(design["challenge_spread"].to_numpy()[order][:, latent]),
+        latent=place[latent],
+        first=place[first],
+        second=place[second],
         target=stages.result.target.argmax(axis=1) if len(stages.result.target) else np.zeros(0, dtype=int),
     )
