@@ -522,6 +522,72 @@ def _headline(content: dict[str, Any]) -> None:
 
 @app.command()
 @guarded
+def backtest(
+    first: Annotated[int, typer.Option("--from", metavar="YEAR", help="First origin: 31 December of this year.")],
+    last: Annotated[int, typer.Option("--to", metavar="YEAR", help="Last origin.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.csv", help="Forecasts; scores and the page go beside it.")
+    ],
+    spec: Annotated[
+        str | None,
+        typer.Option("--spec", help="Name of a spec in models/; default: panel if there is one, or default."),
+    ] = None,
+    variation: VariationOption = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Local processes; 0: one for each core.")] = 0,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, or local for a cluster here.")
+    ] = None,
+    versus: Annotated[
+        list[Path] | None,
+        typer.Option("--versus", metavar="FILE.csv", help="An outside forecast table; may be repeated."),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Score simple models beside ours.")
+    ] = True,
+    study: StudyOption = None,
+) -> None:
+    """Forecast the year after each year's end from what was known then, and score it against what happened.
+
+    A run that was stopped goes on where it was when the command is given again.
+
+    Example: forecast backtest --study panel --from 2000 --to 2009 --out results/backtest.csv
+    """
+    from forecast.study import find_study
+
+    if out.suffix != ".csv":
+        raise UsageError(f"--out {out}: name a file that ends in .csv; the other files are named after it")
+    chosen = spec or ("panel" if (find_study(study).models / "panel.toml").exists() else "default")
+    place, data, model = _open(study, chosen, variation, None)
+    from forecast.backtest import list_origins, run_backtest
+    from forecast.baselines import LEARNING, available, run_baselines
+    from forecast.engine import Where
+    from forecast.evaluation import describe_backtest, evaluate, read_outside, summarise, write_evaluation, write_tables
+
+    origins = list_origins(data, first, last)
+    outside = {path.stem: read_outside(path, data.countries) for path in versus or []}
+    kept, where = place.build / "backtest", Where(workers, dask)
+    result = run_backtest(data, model, origins, kept, where, progress=True)
+    failures, others = list(result.failures), None
+    if baselines and len(result.table):
+        if absent := set(LEARNING) - set(available()):
+            talk(f"without {', '.join(sorted(absent))}: pip install 'regime-forecast[baselines]' for these baselines")
+        others, more = run_baselines(data, model, origins, kept, where, progress=True)
+        failures += more
+    for failure in failures:
+        talk(f"{failure.job.name} failed: {failure.message}")
+    if len(result.table):
+        write_tables(out, result, others)
+        evaluation = evaluate(model.name, result, others, outside)
+        command = f"forecast backtest --spec {chosen} --from {first} --to {last} --out {out.name}"
+        page = write_evaluation(out, evaluation, describe_backtest(data, model, result, failures, command))
+        print(summarise(evaluation).to_string(float_format=lambda value: f"{value:.4f}"))
+        print(page)
+    if failures:
+        raise typer.Exit(max(failure.exit_code for failure in failures))
+
+
+@app.command()
+@guarded
 def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
     """Make a new study: codebook, specs and sources of the default study, with empty tables.
 

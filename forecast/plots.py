@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from forecast.data import Data
 from forecast.prediction import Forecast
@@ -161,4 +161,76 @@ def plot_drivers(table: pd.DataFrame, labels: dict[str, str]) -> str:
             axes.tick_params(labelsize=8)
         height = figure.get_figheight()
         figure.subplots_adjust(left=0.2, right=0.98, top=1 - 0.3 / height, bottom=0.3 / height, wspace=0.1)
+    return to_svg(figure)
+
+
+def _panels(names: Sequence[str], height: float) -> tuple[Figure, list[Any]]:
+    """Return a figure with a panel for each name, three beside one another."""
+    rows = -(-len(names) // 3)
+    figure = Figure(figsize=(9, height * rows))
+    grid = list(figure.subplots(rows, 3, squeeze=False).ravel())
+    for axes in grid[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(grid, names, strict=False):
+        axes.set_title(name, fontsize=9, loc="left")
+        axes.tick_params(labelsize=8)
+    figure.subplots_adjust(left=0.07, right=0.98, top=1 - 0.06, bottom=0.08, hspace=0.45, wspace=0.28)
+    return figure, grid
+
+
+def plot_calibrations(curves: Mapping[str, pd.DataFrame]) -> str:
+    """Return the event frequency against the forecast with the band that a calibrated forecast stays in.
+
+    Square-root scales, because nearly all forecasts of rare events are small.
+    """
+    with mpl.rc_context(STYLE):
+        figure, grid = _panels(list(curves), 2.9)
+        for axes, curve in zip(grid, curves.values(), strict=False):
+            top = float(max(curve[["probability", "frequency", "high"]].max().max(), 0.01)) * 1.02
+            axes.set_xscale("function", functions=(_root, np.square))
+            axes.set_yscale("function", functions=(_root, np.square))
+            axes.fill_between(
+                curve["probability"], curve["low"], curve["high"], color="#0072B2", alpha=0.18, linewidth=0
+            )
+            axes.plot([0, top], [0, top], color="#7F7F7F", linewidth=0.8)
+            axes.plot(curve["probability"], curve["frequency"], color="#0072B2", linewidth=1.6)
+            axes.plot(curve["probability"], np.zeros(len(curve)), "|", color="black", markersize=5, alpha=0.3)
+            ticks = [tick for tick in (0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0) if tick <= top]
+            axes.set_xticks(ticks, [f"{tick:.0%}" for tick in ticks])
+            axes.set_yticks(ticks, [f"{tick:.0%}" for tick in ticks])
+            axes.set_xlim(0, top)
+            axes.set_ylim(0, top)
+    return to_svg(figure)
+
+
+def _root(values: Any) -> Any:
+    return np.sqrt(np.maximum(values, 0.0))
+
+
+def plot_separations(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return forecasts from the lowest to the highest, each event a vertical line."""
+    with mpl.rc_context(STYLE):
+        figure, grid = _panels(list(tables), 1.7)
+        for axes, table in zip(grid, tables.values(), strict=False):
+            events = table.index[table["observed"] == 1]
+            axes.vlines(events, 0, 1, color="#D55E00", linewidth=0.9, transform=axes.get_xaxis_transform())
+            axes.plot(table.index, table["probability"], color="black", linewidth=1.2)
+            axes.plot(len(table) - table["probability"].sum(), 0, "^", color="black", markersize=6, clip_on=False)
+            axes.set_xlim(0, len(table))
+            axes.set_ylim(0, None)
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    return to_svg(figure)
+
+
+def plot_counts(tables: Mapping[str, pd.DataFrame]) -> str:
+    """Return expected events with their 90% interval, and observed events, by year."""
+    with mpl.rc_context(STYLE):
+        figure, grid = _panels(list(tables), 2.2)
+        for axes, table in zip(grid, tables.values(), strict=False):
+            axes.vlines(table["target_year"], table["p05"], table["p95"], color="#0072B2", linewidth=5, alpha=0.3)
+            axes.plot(table["target_year"], table["expected"], "o", color="#0072B2", markersize=4)
+            axes.plot(table["target_year"], table["observed"], "x", color="black", markersize=6)
+            axes.set_ylim(0, None)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return to_svg(figure)
