@@ -22,7 +22,7 @@ from forecast.design import GROUPINGS, build_design
 from forecast.errors import GateError
 from forecast.files import digest
 from forecast.hazards import build_stages
-from forecast.inference import Diagnostics, Fit, describe_run, fit, peek
+from forecast.inference import Diagnostics, Fit, describe_run, fit, fit_path, load_fit, peek, save_fit
 from forecast.likelihood import log_likelihood
 from forecast.psis import effective_draws, resample, smooth_weights
 from forecast.schema import CAUSES
@@ -257,6 +257,43 @@ def settle(reweighting: Reweighting, parent: Fit, data: Data) -> Fit:
             "update": facts,
         },
     )
+
+
+def update_latest(build: Path, data: Data, spec: Spec, *, refit: bool = False, progress: bool = False) -> Fit:
+    """Return the kept fit of a view, or bring the view into the latest fit before it, and keep the result.
+
+    Without an earlier fit of this spec, sample.
+
+    Parameters
+    ----------
+    build : Path
+        Folder of kept fits.
+    data : Data
+    spec : Spec
+    refit, progress : bool
+        As for `update`.
+    """
+    path = fit_path(build, data, spec)
+    if path.exists() and not refit:
+        return load_fit(path)
+    parent = latest_fit(build, spec, data.known_to)
+    if parent is None:
+        result = fit(data, spec, progress=progress)
+    else:
+        result = update(load_fit(parent), data, refit=refit, progress=progress)
+    save_fit(result, path)
+    return result
+
+
+def sampled_fit(build: Path, data: Data, spec: Spec, *, progress: bool = False) -> Fit:
+    """Return the sampled fit of a view if it is kept, or the latest one before it, or sample and keep it."""
+    path = fit_path(build, data, spec)
+    if not (path.exists() and _may_start_from(peek(path), spec)):
+        earlier = latest_fit(build, spec, data.known_to)
+        if earlier is None:
+            save_fit(fit(data, spec, progress=progress), path)
+        path = earlier or path
+    return load_fit(path)
 
 
 NAMED = re.compile(r"-(\d{4}-\d{2}-\d{2})-([0-9a-f]{16})\.nc$")
