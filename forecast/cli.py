@@ -318,7 +318,11 @@ def _open(study: Path | None, spec: str, variation: str | None, as_of: str | Non
 
 def _fitted(place: Study, data: Data, model: Spec) -> Fit:
     from forecast.inference import fit_or_load, fit_path
+    from forecast.update import kept_update
 
+    if (updated := kept_update(place.build, data, model)) is not None:
+        talk(f"using the updated fit of {model.name} as of {data.known_to}")
+        return updated
     if not fit_path(place.build, data, model).exists():
         talk(f"fitting {model.name} to the data known on {data.known_to} ...")
     result, kept = fit_or_load(place.build, data, model, progress=sys.stderr.isatty())

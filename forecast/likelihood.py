@@ -18,7 +18,7 @@ from forecast.hazards import Stages, log_hazard, result_score, row_index, true_v
 from forecast.schema import RESULTS
 
 REMOVED = RESULTS.index("removed")
-BLOCK = 500  # draws that are worked on at a time, for the sake of memory
+BLOCK = 250  # draws that are worked on at a time: their arrays stay in the cache
 Parameters = Mapping[str, Any]
 
 

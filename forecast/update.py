@@ -6,6 +6,7 @@ fit, never to draws that were themselves reweighted, so a chain of updates does 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ import forecast
 from forecast.data import Data
 from forecast.design import GROUPINGS, build_design
 from forecast.errors import GateError
-from forecast.files import digest
+from forecast.files import digest, write_atomically
 from forecast.hazards import build_stages
 from forecast.inference import Diagnostics, Fit, describe_run, fit, fit_path, load_fit, peek, save_fit
 from forecast.likelihood import log_likelihood
@@ -262,7 +263,8 @@ def settle(reweighting: Reweighting, parent: Fit, data: Data) -> Fit:
 def update_latest(build: Path, data: Data, spec: Spec, *, refit: bool = False, progress: bool = False) -> Fit:
     """Return the kept fit of a view, or bring the view into the latest fit before it, and keep the result.
 
-    Without an earlier fit of this spec, sample.
+    Without an earlier fit of this spec, sample. Of a reweighted fit only a note is kept, from which `kept_update` makes the
+    same draws again: that takes a second, and a copy of the draws would take a hundred megabytes.
 
     Parameters
     ----------
@@ -276,13 +278,36 @@ def update_latest(build: Path, data: Data, spec: Spec, *, refit: bool = False, p
     path = fit_path(build, data, spec)
     if path.exists() and not refit:
         return load_fit(path)
-    parent = latest_fit(build, spec, data.known_to)
-    if parent is None:
+    source = latest_fit(build, spec, data.known_to)
+    if source is None:
         result = fit(data, spec, progress=progress)
     else:
-        result = update(load_fit(parent), data, refit=refit, progress=progress)
-    save_fit(result, path)
+        result = update(load_fit(source), data, refit=refit, progress=progress)
+    if source is not None and result.provenance.get("update", {}).get("method") == "reweighted":
+        write_atomically(
+            _note_of(path), json.dumps({"parent": source.name, "fit_digest": result.provenance["fit_digest"]})
+        )
+    else:
+        save_fit(result, path)
     return result
+
+
+def kept_update(build: Path, data: Data, spec: Spec) -> Fit | None:
+    """Return the reweighted fit of a view again if an update made one and its parent is still kept, bit for bit."""
+    path = fit_path(build, data, spec)
+    if path.exists() or not _note_of(path).is_file():
+        return None
+    note = json.loads(_note_of(path).read_text(encoding="utf-8"))
+    source = path.with_name(note["parent"])
+    if not source.is_file():
+        return None
+    parent = load_fit(source)
+    result = settle(reweigh(parent, data), parent, data)
+    return result if result.provenance["fit_digest"] == note["fit_digest"] else None
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_suffix(".update.json")
 
 
 def sampled_fit(build: Path, data: Data, spec: Spec, *, progress: bool = False) -> Fit:
