@@ -258,8 +258,10 @@ def plot_track_record(scored: pd.DataFrame) -> str:
         left.set_ylim(0, 1)
         left.set_title("Probability given to what happened", fontsize=10, loc="left")
         right.set_title("Mean log score so far (lower is better)", fontsize=10, loc="left")
+        ends = pd.to_datetime(scored["horizon_end"])
         for axes in (left, right):
             axes.tick_params(labelsize=8)
+            axes.set_xlim(ends.min() - pd.Timedelta(days=183), ends.max() + pd.Timedelta(days=183))
             axes.xaxis.set_major_locator(AutoDateLocator(maxticks=5))
             axes.grid(alpha=0.3)
         if models:
