@@ -257,13 +257,13 @@ def unpack(tables: Mapping[str, str], codebook: Codebook, known_to: date | None 
 def _parse_frame(row_type: type[Row], text: str) -> pd.DataFrame:
     import pandas as pd
 
-    numbers = {name: float for name, field in row_type.model_fields.items() if field.annotation is float}
+    numbers = [name for name, field in row_type.model_fields.items() if field.annotation is float]
     flags = [name for name, field in row_type.model_fields.items() if field.annotation is bool]
-    read = pd.read_csv(
-        io.StringIO(text), dtype={**dict.fromkeys(row_type.model_fields, "str"), **numbers}, keep_default_na=False, na_values={name: [""] for name in numbers}, float_precision="round_trip",
-    )  # fmt: skip
+    read = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
     if read.empty:
         return _frame(row_type, ())
+    for name in numbers:
+        read[name] = [float(number) for number in read[name]]  # to the last digit
     for name in flags:
         read[name] = read[name].isin(["1", "True"])
     for name in DATES:
