@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -49,6 +49,20 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Warmth:
+    """Centre and spread of an earlier posterior, and its draws (draw x coordinate)."""
+
+    centre: Any
+    scale: Any
+    draws: Any
+
+    def start(self, rng: np.random.Generator) -> Any:
+        """Return one of the earlier draws in the warmed coordinates, near the middle in what it does not tell."""
+        point = (self.draws[rng.integers(len(self.draws))] - self.centre) / self.scale
+        return np.where(np.isnan(point), rng.uniform(-0.5, 0.5, len(point)), point)
+
+
+@dataclass(frozen=True)
 class Density:
     """A log-density with the layout of its coordinates.
 
@@ -61,12 +75,15 @@ class Density:
         From a position to log-density and gradient.
     shrinkage : dict
         Of each stage's effects, by the name of their block.
+    warmth : Warmth, optional
+        Where an earlier posterior of the same model lay.
     """
 
     blocks: tuple[Block, ...]
     coords: dict[str, Any]
     evaluate: Callable[[Any], tuple[float, Any]]
     shrinkage: dict[str, Any]
+    warmth: Warmth | None = None
 
     @property
     def size(self) -> int:
@@ -74,9 +91,39 @@ class Density:
         return sum(block.mean.size for block in self.blocks)
 
     def start(self, rng: np.random.Generator) -> Any:
-        """Return a point near the middle of the prior."""
+        """Return a point near the middle of the prior, or an earlier draw."""
+        if self.warmth is not None:
+            return self.warmth.start(rng)
         middle = [np.log(b.mean + 0.5 * b.sd) if b.positive else b.mean for b in self.blocks]
         return np.concatenate([np.ravel(part) for part in middle]) + rng.uniform(-0.5, 0.5, self.size)
+
+    def warmed(self, posterior: xr.Dataset) -> Density:
+        """Return this density in coordinates in which an earlier posterior has mean 0 and spread 1.
+
+        A sampler's first guess at its mass matrix is then right, and its chains start from earlier draws.
+        """
+        places = self.locate(posterior)
+        mean, sd = places.mean(axis=0), places.std(axis=0)
+        unknown = ~(sd > 0)
+        scale = np.where(unknown, 1.0, sd)
+        middle = np.concatenate([np.ravel(np.log(b.mean + 0.5 * b.sd) if b.positive else b.mean) for b in self.blocks])
+        centre = np.where(unknown, middle, mean)
+        warmth = Warmth(centre, scale, places)
+        return replace(self, evaluate=partial(_evaluate_warm, self.evaluate, centre, scale), warmth=warmth)
+
+    def locate(self, posterior: xr.Dataset) -> Any:
+        """Return the coordinates of named draws (draw x coordinate); NaN where the draws do not tell them."""
+        draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+        columns = []
+        for block in self.blocks:
+            values = _coordinates(posterior, block)
+            if values is None:
+                columns.append(np.full((draws, block.mean.size), np.nan))
+                continue
+            labels = {dim: self.coords[dim] for dim in block.dims if dim in self.coords}
+            ordered = values.reindex(labels).transpose("chain", "draw", *block.dims).to_numpy()
+            columns.append((np.log(ordered) if block.positive else ordered).reshape(draws, -1))
+        return np.concatenate(columns, axis=1)
 
     def name_draws(self, positions: Any) -> xr.Dataset:
         """Return draws of every parameter and of what follows from them.
@@ -90,6 +137,8 @@ class Density:
         xarray.Dataset
             Levels of effects stand before causes and kinds: ``group_effect`` (chain x draw x group x cause).
         """
+        if self.warmth is not None:
+            positions = self.warmth.centre + self.warmth.scale * positions
         drawn, place = {}, 0
         for block in self.blocks:
             part = positions[..., place : place + block.mean.size].reshape(*positions.shape[:2], *block.mean.shape)
@@ -149,6 +198,24 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
         if shrinkage.form != kernel.PLAIN
     }
     return Density(blocks, {**levels, "cut": ["failed", "concession"]}, partial(kernel.log_density, problem), shrunk)
+
+
+def _evaluate_warm(evaluate: Any, centre: Any, scale: Any, position: Any) -> Any:
+    value, gradient = evaluate(centre + scale * position)
+    return value, gradient * scale
+
+
+def _coordinates(posterior: xr.Dataset, block: Block) -> xr.DataArray | None:
+    """Return draws of a block's values, or None where the kept draws do not determine them."""
+    if block.name in posterior:
+        return posterior[block.name]
+    name = block.name.removesuffix("_z")
+    if name == block.name or name not in posterior or f"{name}_sd" not in posterior:
+        return None
+    effect = posterior[name]
+    if name == "period_effect":
+        effect = effect.diff("period")  # the walk's first step is not known: only differences enter
+    return effect / posterior[f"{name}_sd"]
 
 
 def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:

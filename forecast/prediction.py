@@ -35,6 +35,7 @@ from forecast.schema import KINDS, OUTCOMES
 from forecast.spec import DECADE, Gate
 
 Paths = Literal["walk", "hold"]
+BLOCK = 250  # draws that are worked on at a time: their arrays stay in the cache
 INTERVALS = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
 
 
@@ -232,11 +233,21 @@ def answer(fit: Fit, outlook: Outlook, question: Question, seed: int = 0, *, cod
     stages = build_stages(fit.design, fit.spec)
     index, parameters = _index_months(fit, question, outlook.periods, stack_draws(fit.posterior), rng)
     x = indicator_paths(fit, outlook, question, parameters, stages, rng, coding=coding)
+    draws = len(x)
+    parts = [
+        _incidence({name: v[block] for name, v in parameters.items()}, x[block], index, stages, outlook)
+        for block in (slice(start, start + BLOCK) for start in range(0, draws, BLOCK))
+    ]
+    probability, attempt = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return _labelled(fit, question, probability, attempt)
+
+
+def _incidence(parameters: dict[str, Any], x: Any, index: Index, stages: Stages, outlook: Outlook) -> tuple[Any, Any]:
+    """Return outcome and attempt probabilities of some draws."""
     rate = np.exp(log_hazard(parameters, x, index, stages))
     success = removal_probability(result_score(parameters, x, index.group, stages), parameters["cutpoints"])
     length = Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
-    probability, attempt = incidence(rate, success, length, outlook.ongoing, outlook.years)
-    return _labelled(fit, question, probability, attempt)
+    return incidence(rate, success, length, outlook.ongoing, outlook.years)
 
 
 def future_moments(data: Data, question: Question) -> pd.DataFrame:
@@ -353,13 +364,13 @@ def volatility(data: Data, name: str) -> float:
     entry = data.codebook.indicators.get(name)
     if entry is None or entry.role == "computed":
         return 0.0
-    squares, years = 0.0, 0.0
-    for _, own in data.indicators[data.indicators["indicator"] == name].groupby(["country", "coder"]):
-        ordered = own.sort_values("observed_on", kind="stable")
-        move = np.diff(ordered["value"].to_numpy())
-        time = np.diff(ordered["observed_on"].to_numpy()) / np.timedelta64(1, "D") / YEAR
-        count = (ordered["value"].to_numpy()[:-1] != 0) | (entry.absent == "missing")
-        squares, years = squares + float((move[count] ** 2).sum()), years + float(time[count].sum())
+    own = data.indicators[data.indicators["indicator"] == name]
+    own = own.sort_values(["country", "coder", "observed_on"], kind="stable")
+    same = ((own["country"] == own["country"].shift()) & (own["coder"] == own["coder"].shift())).to_numpy()[1:]
+    value = own["value"].to_numpy()
+    count = same & ((value[:-1] != 0) | (entry.absent == "missing"))
+    time = np.diff(own["observed_on"].to_numpy()) / np.timedelta64(1, "D") / YEAR
+    squares, years = float((np.diff(value)[count] ** 2).sum()), float(time[count].sum())
     return float(np.sqrt(squares / years)) if years else 0.0
 
 
