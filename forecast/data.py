@@ -263,7 +263,7 @@ def _parse_frame(row_type: type[Row], text: str) -> pd.DataFrame:
     flags = [name for name, field in row_type.model_fields.items() if field.annotation is bool]
     read = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
     if read.empty:
-        return _frame(row_type, ())
+        return table_frame(row_type, ())
     for name in numbers:
         read[name] = [float(number) for number in read[name]]  # to the last digit
     for name in flags:

@@ -281,7 +281,8 @@ def _effect_blocks(
 def _layout(design: xr.Dataset, spec: Spec, blocks: tuple[Block, ...]) -> kernel.Layout:
     ends = np.cumsum([0, *(block.mean.size for block in blocks)])
     levels = ("period", "group", "country", "spell", "latent", "effect", "result_effect")
-    return kernel.Layout(*map(int, ends), *(design.sizes[level] for level in levels), spec.onset.period_years / DECADE)
+    sizes = [design.sizes[level] for level in levels]
+    return kernel.Layout._make([*map(int, ends), *sizes, spec.onset.period_years / DECADE])
 
 
 def _prior(blocks: tuple[Block, ...]) -> kernel.Prior:
