@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.data import Data
-from forecast.explanation import thinned
 from forecast.inference import Fit
-from forecast.prediction import Forecast, Outlook, Question, answer, look_ahead
+from forecast.prediction import Forecast, Ingredients, Outlook, Question, look_ahead, prepare, respond, thinned
 from forecast.spec import Claim
 
 SURE, LEANING = 0.95, 0.80
@@ -133,7 +132,8 @@ def _share(claim: Claim, fit: Fit, data: Data, question: Question) -> Answer:
     """
     small, held, outlook = thinned(fit), replace(question, paths="hold"), look_ahead(fit, data, question)
     names = [name for name in fit.spec.indicators if _can_be_set(data, question, name)]
-    swings = {name: _swing(small, outlook, held, name, usual_range(data, name)) for name in names}
+    parts = prepare(small, outlook, held)
+    swings = {name: _swing(small, parts, outlook, held, name, usual_range(data, name)) for name in names}
     if not set(claim.terms) <= set(swings):
         return Answer(
             claim.id, claim.statement, "share of squared swings", np.nan, np.nan, np.nan, np.nan, "not in this model"
@@ -158,9 +158,11 @@ def usual_range(data: Data, name: str) -> tuple[float, float]:
     return (float(values.quantile(0.05)), float(values.quantile(0.95))) if len(values) else (0.0, 0.0)
 
 
-def _swing(fit: Fit, outlook: Outlook, question: Question, name: str, ends: tuple[float, float]) -> Any:
+def _swing(
+    fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, name: str, ends: tuple[float, float]
+) -> Any:
     low, high = (
-        answer(fit, outlook, replace(question, settings={**question.settings, name: value}))
+        respond(fit, parts, outlook, replace(question, settings={**question.settings, name: value}))
         .probability.isel(month=-1)
         .sel(outcome=["coup", "revolution"])
         .sum("outcome")

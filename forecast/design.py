@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -223,7 +224,7 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
     moments : pandas.DataFrame
         ``country`` and ``known``, the day whose readings are in force.
     """
-    readings = dict(list(data.indicators[data.indicators["indicator"] == name].groupby("country")))
+    readings = readings_of(data, name)
     value, sd = np.full(len(moments), np.nan), np.full(len(moments), np.nan)
     days = _seconds(moments["known"])
     for country, own in moments.groupby("country").indices.items():
@@ -233,6 +234,12 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
         sd[np.isnan(value)] = 0.0
         value[np.isnan(value)] = 0.0
     return value, sd
+
+
+@lru_cache(maxsize=256)
+def readings_of(data: Data, name: str) -> dict[str, pd.DataFrame]:
+    """Return every country's readings of an indicator."""
+    return dict(list(data.indicators[data.indicators["indicator"] == name].groupby("country")))
 
 
 def _in_force(readings: pd.DataFrame, days: Days) -> tuple[Floats, Floats]:

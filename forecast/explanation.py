@@ -12,17 +12,10 @@ import xarray as xr
 from forecast.data import Data
 from forecast.design import measure, places, read_indicator
 from forecast.inference import Fit
-from forecast.prediction import Forecast, Question, answer, future_moments, look_ahead
+from forecast.prediction import Forecast, Question, future_moments, look_ahead, prepare, respond, thinned
 from forecast.schema import OUTCOMES
 
 SOURCES_OF_SPREAD = ("parameters", "coding", "paths")
-DRAWS = 1000  # enough for a difference of means, and four times as fast
-
-
-def thinned(fit: Fit, draws: int = DRAWS) -> Fit:
-    """Return a fit with evenly spaced draws, for answers that are needed many times."""
-    step = max(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] // draws, 1)
-    return replace(fit, posterior=fit.posterior.isel(draw=slice(None, None, step)))
 
 
 def spread_shares(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataFrame:
@@ -37,10 +30,12 @@ def spread_shares(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd
         Outcome x source; each line adds to one.
     """
     held, small, outlook = replace(question, paths="hold"), thinned(fit), look_ahead(fit, data, question)
+    parts = prepare(small, outlook, replace(question, paths="walk"), seed)
+    still = replace(parts, noise=None)
     runs = [
-        answer(small, outlook, held, seed, coding=False),
-        answer(small, outlook, held, seed),
-        answer(small, outlook, question, seed),
+        respond(small, still, outlook, held, coding=False),
+        respond(small, still, outlook, held),
+        respond(small, parts if question.paths == "walk" else still, outlook, question),
     ]
     variance = np.stack([run.probability.isel(month=-1).var(("chain", "draw")).to_numpy() for run in runs])
     parts = np.maximum(np.diff(np.concatenate([np.zeros_like(variance[:1]), variance]), axis=0), 0.0)
@@ -61,7 +56,8 @@ def drivers(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataF
         Indicator x (value, average, change in P(coup), change in P(revolution)).
     """
     held, small, outlook = replace(question, paths="hold"), thinned(fit), look_ahead(fit, data, question)
-    actual = _means(answer(small, outlook, held, seed))
+    parts = prepare(small, outlook, held, seed)
+    actual = _means(respond(small, parts, outlook, held))
     now = future_moments(data, question).iloc[:1]
     lines = []
     for name in fit.spec.indicators:
@@ -69,7 +65,7 @@ def drivers(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataF
             continue
         average = float(fit.design["location"].sel(indicator=name))
         at_average = replace(held, settings={**question.settings, name: average})
-        change = actual - _means(answer(small, outlook, at_average, seed))
+        change = actual - _means(respond(small, parts, outlook, at_average))
         lines.append((name, measure(data, name, now)[0][0], average, change["coup"], change["revolution"]))
     table = pd.DataFrame(lines, columns=["indicator", "value", "average", "coup", "revolution"]).set_index("indicator")
     order = table[["coup", "revolution"]].abs().sum(axis=1).sort_values(ascending=False).index
