@@ -10,17 +10,20 @@ import io
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from forecast.errors import LedgerError, UsageError
 from forecast.files import digest, locked, write_atomically
 from forecast.inference import Fit
 from forecast.prediction import Forecast, require_mixed, summarise
+from forecast.schema import OUTCOMES
 
 COLUMNS = (
     "issued_on", "country", "leader", "outcome", "as_of", "horizon_months", "horizon_end", "probability", "p05", "p25",
     "p75", "p95", "spec", "data_digest", "spec_digest", "seed", "version", "previous", "digest",
 )  # fmt: skip
 KEY = ("country", "outcome", "as_of", "horizon_end", "data_digest", "spec_digest", "version")
+NUMBERS = ("probability", "p05", "p25", "p75", "p95")
 START = "0" * 64
 
 
@@ -71,6 +74,33 @@ def read_ledger(path: Path) -> list[dict[str, str]]:
 
 def _row_digest(row: dict[str, str]) -> str:
     return digest({name: row[name] for name in COLUMNS if name != "digest"})
+
+
+def issues_before(rows: Sequence[dict[str, str]], forecast: Forecast) -> list[dict[str, Any]]:
+    """Return what was issued before a forecast about the same country and horizon, oldest first.
+
+    An issue of the same data, spec and version is the forecast itself and is left out, and so is one seen from a
+    later day.
+
+    Returns
+    -------
+    list of dict
+        ``issued_on``, ``as_of``, ``leader``, ``horizon_end``, ``outcomes``: outcome to probability and intervals.
+    """
+    question, facts = forecast.question, forecast.provenance
+    same = (facts["data_digest"], facts["spec_digest"], facts["versions"]["regime-forecast"])
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["data_digest"], row["spec_digest"], row["version"])
+        if row["country"] != question.country or row["horizon_months"] != str(question.horizon):
+            continue
+        if row["as_of"] > str(question.as_of) or (key == same and row["as_of"] == str(question.as_of)):
+            continue
+        about = {name: row[name] for name in ("issued_on", "as_of", "leader", "horizon_end", "spec")}
+        issue = found.setdefault((row["as_of"], *key), {**about, "outcomes": {}})
+        issue["outcomes"][row["outcome"]] = {name: float(row[name]) for name in NUMBERS}
+    whole = [issue for issue in found.values() if set(issue["outcomes"]) == set(OUTCOMES)]
+    return sorted(whole, key=lambda issue: (issue["as_of"], issue["issued_on"]))
 
 
 def record(forecasts: Sequence[Forecast], fit: Fit, path: Path, issued_on: date | None = None) -> int:
