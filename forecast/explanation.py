@@ -89,7 +89,7 @@ def base_rates(data: Data, design: xr.Dataset, group: str) -> pd.DataFrame:
     burden = _burden(data, design)
     classes = {
         "all leader-years fitted": np.ones(len(exposure), dtype=bool),
-        f"group {group}": rows_group == group,
+        f"group {group.replace('_', ' ')}": rows_group == group,
         "state at war": burden > 0,
     }
     removed = _removals(data, design)

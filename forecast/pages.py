@@ -42,7 +42,7 @@ def templates(folder: Path | None = None) -> jinja2.Environment:
     environment.filters |= {
         "percent": lambda value: "-" if value is None else f"{100 * value:.1f}%",
         "probability": lambda value: "-" if value is None else percent(value),
-        "points": lambda value: f"{100 * value:+.1f}".replace("-", "−"),
+        "points": _points,
         "number": lambda value: "-" if value is None else f"{value:.2f}",
         "cell": _markdown_cell,
         "csp_hash": csp_hash,
@@ -50,6 +50,12 @@ def templates(folder: Path | None = None) -> jinja2.Environment:
     }
     environment.globals |= {"asset": lambda name: _asset(environment, name), "colours": _colours}
     return environment
+
+
+def _points(difference: float) -> str:
+    """Return a difference of probabilities in percentage points; what rounds to nothing has no sign."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def csp_hash(text: str) -> str:

@@ -17,13 +17,14 @@ import pandas as pd
 from forecast import drawing
 from forecast.claims import evaluate_claims
 from forecast.data import Data
+from forecast.design import read_indicator
 from forecast.drawing import LABELS, of_hundred
 from forecast.explanation import base_rates, drivers, nearest_analogues, spread_shares, swings, what_followed
 from forecast.explorer import build_explorer
 from forecast.files import digest, write_atomically
 from forecast.inference import Fit
 from forecast.pages import templates
-from forecast.prediction import Forecast, Question, require_mixed, summarise, summarise_draws
+from forecast.prediction import Forecast, Question, future_moments, require_mixed, summarise, summarise_draws
 
 FORMAT = 2
 HISTORY_YEARS = 15
@@ -69,13 +70,15 @@ def one_in(probability: float) -> str:
 
     Examples
     --------
-    >>> one_in(0.0142), one_in(0.6), one_in(0.000002)
-    ('1 in 70', '6 in 10', 'under 1 in 10,000')
+    >>> one_in(0.0142), one_in(0.6), one_in(0.97), one_in(0.000002)
+    ('1 in 70', '6 in 10', '97 in 100', 'under 1 in 10,000')
     """
     if probability < 0.0001:
         return "under 1 in 10,000"
+    if probability >= 0.95:
+        return f"{100 * probability:.0f} in 100" if probability < 0.995 else "over 99 in 100"
     if probability >= 0.15:
-        return f"{10 * min(probability, 0.94):.0f} in 10" if probability < 0.95 else "over 9 in 10"
+        return f"{10 * probability:.0f} in 10"
     return f"1 in {int(float(f'{1 / probability:.2g}')):,}"
 
 
@@ -163,15 +166,16 @@ def _outcomes(forecast: Forecast) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _in_office(forecast: Forecast) -> dict[str, float]:
+def _in_office(forecast: Forecast) -> dict[str, Any]:
     draws = forecast.probability.isel(month=-1).sel(outcome=["survives_challenged", "survives_unchallenged"])
     flat = draws.sum("outcome").to_numpy().ravel()
     levels = zip(("p05", "p25", "p75", "p95"), np.quantile(flat, [0.05, 0.25, 0.75, 0.95]), strict=True)
-    return {"probability": float(flat.mean()), **{name: float(value) for name, value in levels}}
+    middle = float(flat.mean())
+    return {"probability": middle, **{name: float(value) for name, value in levels}, "one_in": one_in(middle)}
 
 
 def _verdict(
-    question: Question, outcomes: list[dict[str, Any]], stay: Mapping[str, float], forecast: Forecast
+    question: Question, outcomes: list[dict[str, Any]], stay: Mapping[str, Any], forecast: Forecast
 ) -> dict[str, Any]:
     """Return the verdict: sentences of numbers that claim no more than the intervals do."""
     coup, revolution = outcomes[0], outcomes[1]
@@ -217,7 +221,10 @@ def _incidence(forecast: Forecast) -> list[dict[str, Any]]:
 def _base_rates(data: Data, fit: Fit, question: Question) -> list[dict[str, Any]]:
     """Return removals in the reference classes, by leader-year and over as long as the horizon."""
     lines = _records(base_rates(data, fit.design, question.group))
+    now = future_moments(data, question).iloc[:1]
+    at_war = "war_burden" in data.codebook.indicators and bool(read_indicator(data, "war_burden", now)[0][0] > 0)
     for line in lines:
+        line["applies"] = line["reference class"] != "state at war" or at_war
         for kind, count in (("coup", line["coups"]), ("revolution", line["revolutions"])):
             rate = count / line["leader-years"] if line["leader-years"] else None
             line[f"{kind}_per_100"] = None if rate is None else 100 * rate
