@@ -2,7 +2,7 @@
 
 The page's script repeats the formulas of `hazards` and `incidence` for one country and the horizon's end. It
 takes the same thinned draws, so its numbers are those of ``forecast predict --set`` to three decimals: parameters
-are kept as float32, the indicators' random moves in steps of a twenty-eighth of a standard deviation.
+are kept as float32, the indicators' random moves as 16-bit whole numbers.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from forecast.inference import Fit
 from forecast.prediction import Question, look_ahead, prepare, thinned
 from forecast.schema import KINDS, OUTCOMES
 
-MOST_MONTHS = 48  # beyond it the random moves would make the page too heavy
-STEPS = 28.0  # of noise in a standard deviation
+MOST_MONTHS = 36  # beyond it the random moves would make the page too heavy
+STEPS = 7000.0  # of noise in a standard deviation: a 16-bit number reaches to 4.7 of them
 
 
 def build_explorer(fit: Fit, data: Data, question: Question) -> dict[str, Any] | None:
@@ -50,7 +50,7 @@ def build_explorer(fit: Fit, data: Data, question: Question) -> dict[str, Any] |
     )
     result_base = p["result_group_effect"][:, index.group[0], :] - p["cutpoints"][:, :, 1]
     walking = np.flatnonzero(outlook.step > 0) if parts.noise is not None else np.array([], dtype=int)
-    noise = np.clip(np.rint((parts.noise[:, :, walking] if len(walking) else np.zeros((1, 1, 0))) * STEPS), -127, 127)
+    noise = np.clip(np.rint((parts.noise[:, :, walking] if len(walking) else np.zeros((1, 1, 0))) * STEPS), -32767, 32767)
     scaling = fit.design[["location", "scale"]].to_dataframe()
     return {
         "draws": len(base),
@@ -78,7 +78,7 @@ def build_explorer(fit: Fit, data: Data, question: Question) -> dict[str, Any] |
         "error": _floats(np.broadcast_to(parts.error[:, 0, :] @ stages.latent, (len(base), len(names)))),
         "days_mean": _floats(parts.length.mean + parts.length.shift),
         "days_sd": _floats(np.broadcast_to(parts.length.sd, parts.length.mean.shape)),
-        "noise": _packed(noise.astype(np.int8)),
+        "noise": _packed(noise.astype("<i2")),
         "ongoing": _ongoing(parts.length, outlook),
     }
 

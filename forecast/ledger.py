@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from forecast.errors import LedgerError, UsageError
 from forecast.files import digest, locked, write_atomically
 from forecast.inference import Fit
-from forecast.prediction import Forecast, require_mixed, summarise
+from forecast.prediction import Forecast, Question, require_mixed, summarise
 from forecast.schema import OUTCOMES
 
 COLUMNS = (
@@ -76,18 +76,19 @@ def _row_digest(row: dict[str, str]) -> str:
     return digest({name: row[name] for name in COLUMNS if name != "digest"})
 
 
-def issues_before(rows: Sequence[dict[str, str]], forecast: Forecast) -> list[dict[str, Any]]:
-    """Return what was issued before a forecast about the same country and horizon, oldest first.
+def issues_before(
+    rows: Sequence[dict[str, str]], question: Question, facts: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what was issued before about the country and horizon of a question, oldest first.
 
-    An issue of the same data, spec and version is the forecast itself and is left out, and so is one seen from a
-    later day.
+    An issue of the same data, spec and version (`facts`, a fit's provenance) is the answer itself and is left out,
+    and so is one seen from a later day.
 
     Returns
     -------
     list of dict
         ``issued_on``, ``as_of``, ``leader``, ``horizon_end``, ``outcomes``: outcome to probability and intervals.
     """
-    question, facts = forecast.question, forecast.provenance
     same = (facts["data_digest"], facts["spec_digest"], facts["versions"]["regime-forecast"])
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:

@@ -14,8 +14,8 @@ PACKAGE = Path(forecast.__file__).parent
 # A module may import only modules that stand before it.
 ORDER = (
     "errors", "schema", "files", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
-    "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "report",
-    "publishing", "cli", "__main__",
+    "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "drawing", "explorer",
+    "pages", "report", "exports", "overview", "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
 SAMPLERS = {

@@ -9,7 +9,7 @@
   const N = P.draws, M = P.months, I = P.indicators.length, W = P.walking.length;
   const base = floats("base"), weight = floats("weight"), error = floats("error");
   const resultBase = floats("result_base"), resultWeight = floats("result_weight");
-  const daysMean = floats("days_mean"), daysSd = floats("days_sd"), noise = unpack(P.noise, Int8Array);
+  const daysMean = floats("days_mean"), daysSd = floats("days_sd"), noise = unpack(P.noise, Int16Array);
   const ongoing = P.ongoing.map((c) => ({ place: c.place, news: unpack(c.news, Float32Array), done: unpack(c.done, Float32Array) }));
   const E = P.onset.first.length, R = P.result.first.length;
 
@@ -42,43 +42,47 @@
   };
 
   // The outcome probabilities of every draw at the end of the horizon, under settings {name: value}.
+  const flat = (rows) => Float64Array.from(rows.flat());
+  const low = Float64Array.from(P.low), high = Float64Array.from(P.high), years = Float64Array.from(P.years);
+  const periodOf = Int32Array.from(P.period), walking = Int32Array.from(P.walking), periods = P.periods, unit = 1 / P.steps;
+  const [of1, of2, ofT, rf1, rf2, rfT] = [P.onset, P.result].flatMap((w) => [w.first, w.second, w.target].map((list) => Int32Array.from(list)));
+  const x = new Float64Array(I), walk = new Float64Array(I), rate = new Float64Array(3), score = new Float64Array(2);
+  const took = new Float64Array(2), first = new Float64Array(2), pending = new Float64Array(2);
   const answer = (settings) => {
     arrived = arrived || arrivals();
-    const centre = P.centre.map((row) => row.slice()), spread = P.spread.map((row) => row.slice()), step = P.step.slice();
+    const centre = flat(P.centre), spread = flat(P.spread), step = Float64Array.from(P.step);
     for (const item of P.settable) {
       if (!(item.name in settings)) continue;
-      for (let m = 0; m < M; m++) { centre[m][item.place] = (settings[item.name] - item.location) / item.scale; spread[m][item.place] = 0; }
+      for (let m = 0; m < M; m++) { centre[m * I + item.place] = (settings[item.name] - item.location) / item.scale; spread[m * I + item.place] = 0; }
       step[item.place] = 0;
     }
     const out = P.outcomes.map(() => new Float64Array(N));
-    const x = new Float64Array(I), walk = new Float64Array(I);
     for (let d = 0; d < N; d++) {
-      walk.fill(0);
+      walk.fill(0); took.fill(0); pending.fill(0);
       let total = 0, quiet = 0, other = 0;
-      const took = [0, 0], first = [0, 0];
       for (let m = 0; m < M; m++) {
-        for (let i = 0; i < I; i++) x[i] = centre[m][i] + spread[m][i] * error[d * I + i];
+        for (let i = 0; i < I; i++) x[i] = centre[m * I + i] + spread[m * I + i] * error[d * I + i];
         for (let w = 0; w < W; w++) {
-          const i = P.walking[w];
-          walk[i] += noise[(d * M + m) * W + w] / P.steps * step[i];
-          x[i] = Math.min(Math.max(x[i] + walk[i], Math.min(P.low[i], x[i])), Math.max(P.high[i], x[i]));
+          const i = walking[w], still = x[i];
+          walk[i] += noise[(d * M + m) * W + w] * unit * step[i];
+          const moved = still + walk[i], least = low[i] < still ? low[i] : still, most = high[i] > still ? high[i] : still;
+          x[i] = moved < least ? least : moved > most ? most : moved;
         }
-        const rate = [0, 1, 2].map((c) => base[(d * P.periods + P.period[m]) * 3 + c]);
-        for (let e = 0; e < E; e++) rate[P.onset.target[e]] += x[P.onset.first[e]] * x[P.onset.second[e]] * weight[d * E + e];
-        const score = [resultBase[d * 2], resultBase[d * 2 + 1]];
-        for (let e = 0; e < R; e++) score[P.result.target[e]] += x[P.result.first[e]] * x[P.result.second[e]] * resultWeight[d * R + e];
-        const success = score.map((s) => 1 / (1 + Math.exp(-s)));
-        if (m === 0) { first[0] = score[0]; first[1] = score[1]; }
-        for (let c = 0; c < 3; c++) rate[c] = Math.exp(rate[c]);
-        const leaving = [rate[0] * success[0], rate[1] * success[1], rate[2]], year = P.years[m];
-        const hazard = (leaving[0] + leaving[1] + leaving[2]) * year;
+        for (let c = 0; c < 3; c++) rate[c] = base[(d * periods + periodOf[m]) * 3 + c];
+        for (let e = 0; e < E; e++) rate[ofT[e]] += x[of1[e]] * x[of2[e]] * weight[d * E + e];
+        for (let k = 0; k < 2; k++) score[k] = resultBase[d * 2 + k];
+        for (let e = 0; e < R; e++) score[rfT[e]] += x[rf1[e]] * x[rf2[e]] * resultWeight[d * R + e];
+        if (m === 0) first.set(score);
+        const year = years[m], coups = Math.exp(rate[0]), uprisings = Math.exp(rate[1]), others = Math.exp(rate[2]);
+        const fatal0 = coups / (1 + Math.exp(-score[0])), fatal1 = uprisings / (1 + Math.exp(-score[1]));
+        const hazard = (fatal0 + fatal1 + others) * year;
         const share = Math.exp(-total) * year * (hazard > 0 ? -Math.expm1(-hazard) / hazard : 1);
-        for (let k = 0; k < 2; k++) took[k] += leaving[k] * share * arrived[(d * 2 + k) * M + m];
-        other += leaving[2] * share;
+        took[0] += fatal0 * share * arrived[d * 2 * M + m];
+        took[1] += fatal1 * share * arrived[(d * 2 + 1) * M + m];
+        other += others * share;
         total += hazard;
-        quiet += (rate[0] + rate[1] + rate[2]) * year;
+        quiet += (coups + uprisings + others) * year;
       }
-      const pending = [0, 0];
       let rest = 1;
       for (const c of ongoing) {
         const chance = 1 / (1 + Math.exp(-(first[c.place] + c.news[d])));
