@@ -462,7 +462,8 @@ def report(
     figures: Annotated[bool, typer.Option("--figures", help="Every figure as SVG and PNG too.")] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     template: Annotated[
-        Path | None, typer.Option("--template", help="Folder with templates or styles of your own, such as report.html.j2.")
+        Path | None,
+        typer.Option("--template", help="Folder with templates or styles of your own, such as report.html.j2."),
     ] = None,
     spec: SpecOption = "default",
     as_of: AsOfOption = None,

@@ -67,7 +67,10 @@ def panel(height: float, title: str, *parts: str, width: int = WIDTH) -> Panel:
 def stand_alone(panels: Sequence[Panel], columns: int, title: str) -> str:
     """Return panels side by side as one SVG file that carries its colours."""
     sizes = [_size(item) for item in panels]
-    wide, rows = max(width for width, _ in sizes) + 20, [sizes[at : at + columns] for at in range(0, len(sizes), columns)]
+    wide, rows = (
+        max(width for width, _ in sizes) + 20,
+        [sizes[at : at + columns] for at in range(0, len(sizes), columns)],
+    )
     heights = [max(height for _, height in row) + 16 for row in rows]
     placed = [
         item.replace("<svg ", f'<svg x="{10 + wide * (place % columns)}" y="{_short(8.0 + sum(heights[: place // columns]))}" ', 1)
@@ -120,9 +123,15 @@ def glyph(outcome: str, x: float, y: float, r: float = 6.0) -> str:
     fill, line = f"f-{outcome}", f"s-{outcome}"
     match outcome:
         case "coup":
-            return tag("path", d=f"M{_short(x)} {_short(y - r)}l{_short(r)} {_short(1.8 * r)}h{_short(-2 * r)}z", class_=fill)
+            return tag(
+                "path", d=f"M{_short(x)} {_short(y - r)}l{_short(r)} {_short(1.8 * r)}h{_short(-2 * r)}z", class_=fill
+            )
         case "revolution":
-            return tag("path", d=f"M{_short(x)} {_short(y - r)}l{_short(r)} {_short(r)}l{_short(-r)} {_short(r)}l{_short(-r)} {_short(-r)}z", class_=fill)
+            return tag(
+                "path",
+                d=f"M{_short(x)} {_short(y - r)}l{_short(r)} {_short(r)}l{_short(-r)} {_short(r)}l{_short(-r)} {_short(-r)}z",
+                class_=fill,
+            )
         case "other_exit":
             return tag("rect", x=x - 0.8 * r, y=y - 0.8 * r, width=1.6 * r, height=1.6 * r, class_=fill)
         case "survives_challenged":
@@ -150,7 +159,10 @@ def draw_outcomes(outcomes: Sequence[Line]) -> Panel:
     for tick in range(0, 101, 25):
         x = 6 + 3.2 * tick
         anchor = "start" if tick == 0 else "end" if tick == 100 else "middle"
-        parts += [tag("line", x1=x, x2=x, y1=16, y2=bottom, class_="s-rule"), write(x, bottom + 14, f"{tick}%", "mute", anchor, 11)]
+        parts += [
+            tag("line", x1=x, x2=x, y1=16, y2=bottom, class_="s-rule"),
+            write(x, bottom + 14, f"{tick}%", "mute", anchor, 11),
+        ]
     for row, item in enumerate(outcomes):
         y, name = 38.0 * row, item["outcome"]
         parts += [write(6, y + 12, LABELS[name]), write(WIDTH - 14, y + 12, percent(item["probability"]), "ink", "end")]
@@ -205,7 +217,10 @@ def _curve(incidence: Sequence[Line], name: str, top: float, as_of: str) -> Pane
 
 def _tick(value: float, y: float, left: float, right: float) -> list[str]:
     shown = f"{100 * value:.3g}%"
-    return [tag("line", x1=left, x2=right, y1=y, y2=y, class_="s-rule"), write(left - 6, y + 4, shown, "mute", "end", 11)]
+    return [
+        tag("line", x1=left, x2=right, y1=y, y2=y, class_="s-rule"),
+        write(left - 6, y + 4, shown, "mute", "end", 11),
+    ]
 
 
 def _path(points: Any) -> str:
@@ -221,7 +236,16 @@ def draw_drivers(drivers: Sequence[Line]) -> Panel:
         parts.append(write(126, y + 11, _cut(item["label"], 21), "ink", "end", 11))
         for name, middle in (("coup", 180.0), ("revolution", 284.0)):
             length = 48 * item[name] / size
-            parts.append(tag("rect", x=middle + min(length, 0.0), y=y + 1, width=max(abs(length), 0.5), height=13, class_=f"f-{name}"))
+            parts.append(
+                tag(
+                    "rect",
+                    x=middle + min(length, 0.0),
+                    y=y + 1,
+                    width=max(abs(length), 0.5),
+                    height=13,
+                    class_=f"f-{name}",
+                )
+            )
     bottom = 24 + 20.0 * len(drivers)
     for middle in (180.0, 284.0):
         parts.append(tag("line", x1=middle, x2=middle, y1=20, y2=bottom, class_="s-ink"))
@@ -246,17 +270,25 @@ def _tornado(swings: Sequence[Line], name: str) -> Panel:
     bottom, parts = 24 + 20.0 * len(order), [write(4, 14, f"P({name})")]
     for share in (0.0, 0.5, 1.0):
         x = 132 + 190 * share
-        parts += [tag("line", x1=x, x2=x, y1=20, y2=bottom, class_="s-rule"), write(x, bottom + 14, f"{100 * top * share:.3g}%", "mute", "middle", 11)]
+        parts += [
+            tag("line", x1=x, x2=x, y1=20, y2=bottom, class_="s-rule"),
+            write(x, bottom + 14, f"{100 * top * share:.3g}%", "mute", "middle", 11),
+        ]
     for row, item in enumerate(order):
         y = 24 + 20.0 * row
         low, high = (132 + 190 * item[f"{name}_{end}"] / top for end in ("low", "high"))
-        parts += [write(126, y + 11, _cut(item["label"], 21), "ink", "end", 11), tag("line", x1=low, x2=high, y1=y + 7, y2=y + 7, class_=f"s-{name}", stroke_width=5)]
+        parts += [
+            write(126, y + 11, _cut(item["label"], 21), "ink", "end", 11),
+            tag("line", x1=low, x2=high, y1=y + 7, y2=y + 7, class_=f"s-{name}", stroke_width=5),
+        ]
         parts += [
             tag("circle", cx=low, cy=y + 7, r=4.5, class_="f-paper"),
             tag("circle", cx=low, cy=y + 7, r=4.5, class_=f"s-{name}", stroke_width=2),
             tag("circle", cx=high, cy=y + 7, r=5.5, class_=f"f-{name}"),
         ]
-    return panel(bottom + 20, f"Probability of a {name} with each indicator at its low and at its high usual value", *parts)
+    return panel(
+        bottom + 20, f"Probability of a {name} with each indicator at its low and at its high usual value", *parts
+    )
 
 
 def draw_shares(shares: Sequence[Line]) -> Panel:
@@ -272,11 +304,16 @@ def draw_shares(shares: Sequence[Line]) -> Panel:
     y = 38.0 * len(shares)
     for place, (name, shade) in enumerate(shades):
         x = 6.0 + 110 * place
-        parts += [tag("rect", x=x, y=y + 4, width=12, height=12, class_="f-ink", opacity=shade), write(x + 17, y + 14, name, "mute", size=11)]
+        parts += [
+            tag("rect", x=x, y=y + 4, width=12, height=12, class_="f-ink", opacity=shade),
+            write(x + 17, y + 14, name, "mute", size=11),
+        ]
     return panel(y + 22, "Shares of the variance of each probability: parameters, coding, paths", *parts)
 
 
-def draw_history(history: Sequence[Line], outcomes: Sequence[str] = ("coup", "revolution", "other_exit")) -> list[Panel]:
+def draw_history(
+    history: Sequence[Line], outcomes: Sequence[str] = ("coup", "revolution", "other_exit")
+) -> list[Panel]:
     """Return the probabilities as issued, one panel for each way to lose office."""
     top = {name: _ceiling(max(issue["outcomes"][name]["p95"] for issue in history)) for name in outcomes}
     return [_issued(history, name, top[name]) for name in outcomes]
@@ -297,7 +334,10 @@ def _issued(history: Sequence[Line], name: str, top: float) -> Panel:
         middle.append((x, y["probability"]))
     parts.append(tag("path", d=_path(middle), class_="s-ink dots"))
     parts += [tag("circle", cx=x, cy=y, r=3.5, class_="f-ink") for x, y in middle]
-    parts += [write(xs[place], low + 16, history[place]["label"], "mute", "middle", 10) for place in sorted({0, len(history) - 1})]
+    parts += [
+        write(xs[place], low + 16, history[place]["label"], "mute", "middle", 10)
+        for place in sorted({0, len(history) - 1})
+    ]
     return panel(138, f"{LABELS[name]}: probability in each issue", *parts)
 
 
@@ -308,7 +348,9 @@ def draw_spark(values: Sequence[float]) -> Panel:
     points = [(x, 20 - 16 * value / top) for x, value in zip(xs, values, strict=True)]
     dot = tag("circle", cx=points[-1][0], cy=points[-1][1], r=3, class_="f-ink")
     words = ", ".join(percent(value) for value in values)
-    return panel(24, f"Issued so far: {words}", tag("path", d=_path(points), class_="s-ink", stroke_width=1.5), dot, width=80)
+    return panel(
+        24, f"Issued so far: {words}", tag("path", d=_path(points), class_="s-ink", stroke_width=1.5), dot, width=80
+    )
 
 
 def draw_interval(item: Line, kind: str, top: float) -> Panel:
@@ -336,11 +378,24 @@ def _reading(item: Line, challenges: Sequence[Line], since: str, until: str) -> 
 
     parts = [write(2, 14, _cut(item["label"], 34))]
     for value in (least, (least + most) / 2, most):
-        parts += [tag("line", x1=34, x2=220, y1=up(value), y2=up(value), class_="s-rule"), write(30, up(value) + 4, f"{value:g}", "mute", "end", 10)]
+        parts += [
+            tag("line", x1=34, x2=220, y1=up(value), y2=up(value), class_="s-rule"),
+            write(30, up(value) + 4, f"{value:g}", "mute", "end", 10),
+        ]
     for event in challenges:
         if since <= event["start"] <= until:
             kind, x = ("coup" if event["kind"] == "coup attempt" else "revolution"), across(event["start"])
-            parts.append(tag("line", x1=x, x2=x, y1=top, y2=bottom, class_=f"s-{kind}" + (" dots" if event["result"] == "failed" else ""), stroke_width=1.5))
+            parts.append(
+                tag(
+                    "line",
+                    x1=x,
+                    x2=x,
+                    y1=top,
+                    y2=bottom,
+                    class_=f"s-{kind}" + (" dots" if event["result"] == "failed" else ""),
+                    stroke_width=1.5,
+                )
+            )
     for place, coder in enumerate(item["coders"]):
         parts += _steps(coder["points"], across, up, until, " dots" if place else "")
     parts += [write(34, 106, since[:4], "mute", size=10), write(220, 106, until[:4], "mute", "end", 10)]

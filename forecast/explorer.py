@@ -50,7 +50,9 @@ def build_explorer(fit: Fit, data: Data, question: Question) -> dict[str, Any] |
     )
     result_base = p["result_group_effect"][:, index.group[0], :] - p["cutpoints"][:, :, 1]
     walking = np.flatnonzero(outlook.step > 0) if parts.noise is not None else np.array([], dtype=int)
-    noise = np.clip(np.rint((parts.noise[:, :, walking] if len(walking) else np.zeros((1, 1, 0))) * STEPS), -32767, 32767)
+    noise = np.clip(
+        np.rint((parts.noise[:, :, walking] if len(walking) else np.zeros((1, 1, 0))) * STEPS), -32767, 32767
+    )
     scaling = fit.design[["location", "scale"]].to_dataframe()
     return {
         "draws": len(base),

@@ -76,9 +76,7 @@ def _row_digest(row: dict[str, str]) -> str:
     return digest({name: row[name] for name in COLUMNS if name != "digest"})
 
 
-def issues_before(
-    rows: Sequence[dict[str, str]], question: Question, facts: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def issues_before(rows: Sequence[dict[str, str]], question: Question, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what was issued before about the country and horizon of a question, oldest first.
 
     An issue of the same data, spec and version (`facts`, a fit's provenance) is the answer itself and is left out,

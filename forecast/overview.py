@@ -97,9 +97,7 @@ def _top(leaders: Sequence[Mapping[str, Any]], name: str) -> float:
     return max((own["outcomes"][name]["p95"] for own in leaders), default=1.0)
 
 
-def write_overview(
-    reports: Mapping[str, Mapping[str, Any]], folder: Path, template_folder: Path | None = None
-) -> Path:
+def write_overview(reports: Mapping[str, Mapping[str, Any]], folder: Path, template_folder: Path | None = None) -> Path:
     """Write the overview as index.html with JSON and CSV twins, and return the page's path."""
     page, twin = make_overview(reports, template_folder)
     write_atomically(folder / "index.html", page)

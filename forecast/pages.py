@@ -73,9 +73,7 @@ def _asset(environment: jinja2.Environment, name: str) -> Markup:
 
 def _colours() -> Markup:
     """Return the style of the figures: colours for light, dark and print."""
-    light, dark = (
-        "".join(f"--{name}:{colour};" for name, colour in palette.items()) for palette in (PALETTE, DARK)
-    )
+    light, dark = ("".join(f"--{name}:{colour};" for name, colour in palette.items()) for palette in (PALETTE, DARK))
     text = f":root{{{light}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{STYLE}"
     return Markup(text)  # noqa: S704 - constants
 

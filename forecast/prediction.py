@@ -360,9 +360,7 @@ def _known_or_walked(design: xr.Dataset, periods: Any, parameters: dict[str, Any
     return np.array([known.index(period) for period in periods]), effect
 
 
-def indicator_paths(
-    fit: Fit, outlook: Outlook, question: Question, parts: Ingredients, *, coding: bool = True
-) -> Any:
+def indicator_paths(fit: Fit, outlook: Outlook, question: Question, parts: Ingredients, *, coding: bool = True) -> Any:
     """Return the true scaled indicators in each draw and month (draw x month x indicator)."""
     names = list(fit.design.indexes["indicator"])
     centre, spread, step = outlook.centre.copy(), outlook.spread * coding, outlook.step.copy()

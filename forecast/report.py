@@ -185,7 +185,9 @@ def _verdict(
         likelier = "coup" if first >= 0.5 else "revolution"
         order = f"Which of the two is likelier is open: a {likelier}, in {100 * max(first, 1 - first):.0f}% of the model's draws."
     else:
-        order = f"A {'coup' if first > 0.5 else 'revolution'} is the likelier of the two in over 95% of the model's draws."
+        order = (
+            f"A {'coup' if first > 0.5 else 'revolution'} is the likelier of the two in over 95% of the model's draws."
+        )
     return {
         "sentence": f"In {_of_hundred(stay['probability'], 'about ')} of 100 futures (90% interval: {_of_hundred(stay['p05'])} to {_of_hundred(stay['p95'])}) "
         f"{question.leader} is in office on {_day(question.end)}.",
@@ -441,5 +443,3 @@ def is_current(fit: Fit, question: Question, path: Path, issues: Issues = ()) ->
     except ValueError:  # not JSON, or not even text
         return False
     return isinstance(twin, dict) and twin.get("key") == report_key(fit, question, issues)
-
-
