@@ -21,7 +21,7 @@ from forecast.errors import DataError, ForecastError, Problem, UsageError
 if TYPE_CHECKING:
     from forecast.data import Data
     from forecast.inference import Fit
-    from forecast.prediction import Forecast
+    from forecast.prediction import Forecast, Question
     from forecast.spec import Spec
     from forecast.study import Study
 
@@ -609,32 +609,60 @@ def report(
     country: CountryOption = "RUS",
     horizon: HorizonOption = 24,
     settings: SetOption = None,
-    every: Annotated[bool, typer.Option("--all", help="Every leader in office.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every leader in office, and the page of all of them.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="A PDF too; needs Chromium.")] = False,
+    figures: Annotated[bool, typer.Option("--figures", help="Every figure as SVG and PNG too.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     template: Annotated[
-        Path | None, typer.Option("--template", help="Folder with report.html.j2 or report.md.j2 of your own.")
+        Path | None,
+        typer.Option("--template", help="Folder with templates or styles of your own, such as report.html.j2."),
     ] = None,
     spec: SpecOption = "default",
     as_of: AsOfOption = None,
     study: StudyOption = None,
 ) -> None:
-    """Write the probability report of a country: HTML, Markdown and JSON.
+    """Write the probability report of a country: HTML, Markdown, CSV and JSON. Nothing is recorded in the ledger.
 
-    Example: forecast report --country RUS --as-of 2022-03-31
+    Example: forecast report --country RUS --as-of 2022-03-31 --open
     """
+    if template and not template.is_dir():
+        raise UsageError(f"--template {template} is not a folder")
     place, data, model = _open(study, spec, None, as_of)
     chosen = _settings(settings)
+    from forecast.exports import find_browser, save_figures, save_pdf
     from forecast.prediction import ask
-    from forecast.report import report_path, write_report
+    from forecast.publishing import publish
+    from forecast.report import read_twin, report_path, write_report
 
-    names = countries_in_office(data) if every else [country]
-    for name in names:
-        ask(data, name, horizon, chosen)
+    if pdf:
+        find_browser()
+    questions = [ask(data, name, horizon, chosen) for name in (countries_in_office(data) if every else [country])]
     fitted = _fitted(place, data, model)
-    for name in names:
-        result = _predicted(fitted, data, name, horizon, chosen)
-        path = report_path(place.reports, result.question)
-        write_report(fitted, data, result, path, template)
-        print(path)
+    pages = [report_path(place.reports, question) for question in questions]
+    if every:
+        edition = publish(fitted, data, questions, place.reports, recorded=False, template_folder=template, progress=sys.stderr.isatty())  # fmt: skip
+        first = edition.overview
+    else:
+        result = _predicted(fitted, data, country, horizon, chosen)
+        write_report(fitted, data, result, pages[0], template, _issues(place, questions[0], fitted))
+        first = pages[0]
+    for page in pages:
+        made = [page, *([save_pdf(page)] if pdf else [])]
+        if figures:
+            made += save_figures(read_twin(page), page.with_name(f"{page.stem}-figures"))
+        print(*made, sep="\n")
+    if every:
+        print(first)
+    if show and first:
+        import webbrowser
+
+        webbrowser.open(first.resolve().as_uri())
+
+
+def _issues(place: Study, question: Question, fitted: Fit) -> list[dict[str, Any]]:
+    from forecast.ledger import issues_before, read_ledger
+
+    return issues_before(read_ledger(place.reports / "ledger.csv"), question, fitted.provenance)
 
 
 @app.command()
@@ -662,6 +690,7 @@ def run(
     edition = publish(_fitted(place, data, model), data, questions, place.reports, progress=sys.stderr.isatty())
     talk(f"{edition.reports_made} reports made, {edition.rows_recorded} new rows in the ledger")
     _headline(edition.content[country])
+    print(edition.overview)
     print(edition.pages[country])
 
 

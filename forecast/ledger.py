@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from forecast.errors import LedgerError, UsageError
 from forecast.files import digest, locked, remove_leftovers, write_atomically
 from forecast.inference import Fit
-from forecast.prediction import Forecast, require_mixed, summarise
+from forecast.prediction import Forecast, Question, require_mixed, summarise
+from forecast.schema import OUTCOMES
 
 COLUMNS = (
     "issued_on", "country", "leader", "outcome", "as_of", "horizon_months", "horizon_end", "probability", "p05", "p25",
@@ -22,6 +24,7 @@ COLUMNS = (
 )  # fmt: skip
 EARLIER_COLUMNS = COLUMNS[:-1]  # of ledgers begun before fits had digests; their rows keep their own digests
 KEY = ("country", "outcome", "as_of", "horizon_end", "data_digest", "spec_digest", "version")
+NUMBERS = ("probability", "p05", "p25", "p75", "p95")
 START = "0" * 64
 
 
@@ -76,6 +79,32 @@ def _row_digest(row: dict[str, str]) -> str:
     """Return the digest of a row; a row without a fit's digest has that of a ledger without the column."""
     names = [name for name in EARLIER_COLUMNS if name != "digest"] + (["fit_digest"] if row.get("fit_digest") else [])
     return digest({name: row[name] for name in names})
+
+
+def issues_before(rows: Sequence[dict[str, str]], question: Question, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what was issued before about the country and horizon of a question, oldest first.
+
+    An issue of the same data, spec and version (`facts`, a fit's provenance) is the answer itself and is left out,
+    and so is one seen from a later day.
+
+    Returns
+    -------
+    list of dict
+        ``issued_on``, ``as_of``, ``leader``, ``horizon_end``, ``outcomes``: outcome to probability and intervals.
+    """
+    same = (facts["data_digest"], facts["spec_digest"], facts["versions"]["regime-forecast"])
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["data_digest"], row["spec_digest"], row["version"])
+        if row["country"] != question.country or row["horizon_months"] != str(question.horizon):
+            continue
+        if row["as_of"] > str(question.as_of) or (key == same and row["as_of"] == str(question.as_of)):
+            continue
+        about = {name: row[name] for name in ("issued_on", "as_of", "leader", "horizon_end", "spec")}
+        issue = found.setdefault((row["as_of"], *key), {**about, "outcomes": {}})
+        issue["outcomes"][row["outcome"]] = {name: float(row[name]) for name in NUMBERS}
+    whole = [issue for issue in found.values() if set(issue["outcomes"]) == set(OUTCOMES)]
+    return sorted(whole, key=lambda issue: (issue["as_of"], issue["issued_on"]))
 
 
 def record(forecasts: Sequence[Forecast], fit: Fit, path: Path, issued_on: date | None = None) -> int:
