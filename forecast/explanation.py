@@ -42,9 +42,9 @@ def spread_shares(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd
         respond(small, parts if question.paths == "walk" else still, outlook, question),
     ]
     variance = np.stack([run.probability.isel(month=-1).var(("chain", "draw")).to_numpy() for run in runs])
-    parts = np.maximum(np.diff(np.concatenate([np.zeros_like(variance[:1]), variance]), axis=0), 0.0)
-    total = parts.sum(axis=0)
-    shares = np.divide(parts, total, out=np.full_like(parts, 1 / len(parts)), where=total > 0)
+    added = np.maximum(np.diff(np.concatenate([np.zeros_like(variance[:1]), variance]), axis=0), 0.0)
+    total = added.sum(axis=0)
+    shares = np.divide(added, total, out=np.full_like(added, 1 / len(added)), where=total > 0)
     return pd.DataFrame(shares.T, index=pd.Index(OUTCOMES, name="outcome"), columns=list(SOURCES_OF_SPREAD))
 
 
