@@ -25,7 +25,7 @@ def panel_spec() -> Spec:
         },
         "result": {
             "cutpoints": {kind: {"failed": prior, "gap": {"mean": 0.5, "sd": 0.5}} for kind in KINDS},
-            "log_days": dict.fromkeys(KINDS, {"mean": 2.0, "sd": 2.0}),
+            "log_days": {kind: {"mean": 2.0, "sd": 2.0} for kind in KINDS},
             "effects": [{"term": f"x{k}", "on": KINDS} for k in range(RESULT_COVARIATES)],
         },
     })  # fmt: skip
