@@ -522,14 +522,151 @@ def _headline(content: dict[str, Any]) -> None:
 
 @app.command()
 @guarded
-def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
+def backtest(
+    first: Annotated[int, typer.Option("--from", metavar="YEAR", help="First origin: 31 December of this year.")],
+    last: Annotated[int, typer.Option("--to", metavar="YEAR", help="Last origin.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.csv", help="Forecasts; scores and the page go beside it.")
+    ],
+    spec: Annotated[
+        str | None,
+        typer.Option("--spec", help="Name of a spec in models/; default: panel if there is one, or default."),
+    ] = None,
+    variation: VariationOption = None,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Local processes; 0: one for each core.")] = 0,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, or local for a cluster here.")
+    ] = None,
+    versus: Annotated[
+        list[Path] | None,
+        typer.Option("--versus", metavar="FILE.csv", help="An outside forecast table; may be repeated."),
+    ] = None,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Score simple models beside ours.")
+    ] = True,
+    study: StudyOption = None,
+) -> None:
+    """Forecast the year after each year's end from what was known then, and score it against what happened.
+
+    A run that was stopped goes on where it was when the command is given again.
+
+    Example: forecast backtest --study panel --from 2000 --to 2009 --out results/backtest.csv
+    """
+    from forecast.study import find_study
+
+    if out.suffix != ".csv":
+        raise UsageError(f"--out {out}: name a file that ends in .csv; the other files are named after it")
+    chosen = spec or ("panel" if (find_study(study).models / "panel.toml").exists() else "default")
+    place, data, model = _open(study, chosen, variation, None)
+    from forecast.backtest import list_origins, run_backtest
+    from forecast.baselines import LEARNING, available, run_baselines
+    from forecast.engine import Where
+    from forecast.evaluation import describe_backtest, evaluate, read_outside, summarise, write_evaluation, write_tables
+
+    origins = list_origins(data, first, last)
+    outside = {path.stem: read_outside(path, data.countries) for path in versus or []}
+    kept, where = place.build / "backtest", Where(workers, dask)
+    result = run_backtest(data, model, origins, kept, where, progress=True)
+    failures, others = list(result.failures), None
+    if baselines and len(result.table):
+        if absent := set(LEARNING) - set(available()):
+            talk(f"without {', '.join(sorted(absent))}: pip install 'regime-forecast[baselines]' for these baselines")
+        others, more = run_baselines(data, model, origins, kept, where, progress=True)
+        failures += more
+    for failure in failures:
+        talk(f"{failure.job.name} failed: {failure.message}")
+    if len(result.table):
+        write_tables(out, result, others)
+        evaluation = evaluate(model.name, result, others, outside)
+        command = f"forecast backtest --spec {chosen} --from {first} --to {last} --out {out.name}"
+        page = write_evaluation(out, evaluation, describe_backtest(data, model, result, failures, command))
+        print(summarise(evaluation).to_string(float_format=lambda value: f"{value:.4f}"))
+        print(page)
+    if failures:
+        raise typer.Exit(max(failure.exit_code for failure in failures))
+
+
+@app.command()
+@guarded
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    panel: Annotated[bool, typer.Option("--panel", help="The global panel of leaders, from --sources.")] = False,
+    sources: Annotated[
+        Path | None, typer.Option("--sources", metavar="DIR", help="With --panel: folder of the publishers' files.")
+    ] = None,
+) -> None:
     """Make a new study: codebook, specs and sources of the default study, with empty tables.
 
-    Example: forecast init my-study
+    With --panel, a study of every leader of the world since 1919, built from public data sets.
+
+    Example: forecast init my-study; forecast init --panel my-panel --sources public-data
     """
     from forecast.study import new_study
 
+    if panel != (sources is not None):
+        raise UsageError("--panel and --sources go together: forecast init --panel my-panel --sources public-data")
+    if sources is not None:
+        from forecast.panel import new_panel
+
+        new_panel(folder, sources, talk)
+        talk(f"{folder} is the global panel; forecast fit --spec panel --study {folder} fits its model")
+        return
     place = new_study(folder)
     talk(
         f"{place.source} is a new study; code countries.csv and leaders.csv first, then forecast check --study {folder}"
     )
+
+
+@app.command("import")
+@guarded
+def import_(
+    name: Annotated[str | None, typer.Argument(help="Name of the data set, such as archigos.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The publisher's file.")] = None,
+    every: Annotated[
+        Path | None, typer.Option("--all", metavar="DIR", help="Every data set that a folder holds.")
+    ] = None,
+    fetched: Annotated[
+        bool, typer.Option("--fetch", help="Fetch what has an address (needs the extra fetch).")
+    ] = False,
+    study: StudyOption = None,
+) -> None:
+    """Take public data sets into a study that is made from them; all its tables are made anew, or none.
+
+    Example: forecast import archigos archigos.csv --study my-panel; forecast import --all public-data --study my-panel
+    """
+    from forecast.importers import REGISTRY
+    from forecast.panel import find_sources, import_files
+    from forecast.study import find_study
+
+    if (name is None) == (every is None) or (name is None and file) or (name and (file is None) != fetched):
+        raise UsageError(
+            "write forecast import NAME FILE, or NAME --fetch, or --all DIR (with --fetch for what is not in it)"
+        )
+    if name is not None and name not in REGISTRY:
+        raise UsageError(f"{name!r} is no data set that can be imported; known are {', '.join(REGISTRY)}")
+    place = find_study(study)
+    if every is not None:
+        files = {**(_fetch_all(every) if fetched else {}), **find_sources(every)}
+    else:
+        files = {str(name): file or _fetch(str(name), place.build / "sources")}
+    import_files(place, files, talk)
+    talk(f"{place.data} is made from {', '.join(files)} and what it had before")
+
+
+def _fetch(name: str, folder: Path) -> Path:
+    from forecast.fetching import fetch
+
+    return fetch(name, folder, talk)
+
+
+def _fetch_all(folder: Path) -> dict[str, Path]:
+    """Fetch the data sets that a folder does not hold, as far as they have an address."""
+    from forecast.fetching import read_addresses
+    from forecast.importers import REGISTRY
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {name: address for name, address in read_addresses().items() if REGISTRY[name].find(folder) is None}
+    for name, address in wanted.items():
+        if not address.url:
+            talk(f"{name}: get it from {address.page}")
+    return {name: _fetch(name, folder) for name, address in wanted.items() if address.url}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from forecast.checks import Tables, check_tables, read_study
 from forecast.errors import DataError, Problem, UsageError
-from forecast.files import digest, locked, write_atomically
+from forecast.files import digest, locked, uncollected, write_atomically
 from forecast.schema import TABLES, Codebook, Row
 from forecast.tables import format_rows
 
@@ -176,26 +176,28 @@ def load_data(folder: Path | str) -> Data:
     DataError
         With every problem at once, when the tables are damaged.
     """
-    tables, problems = read_study(Path(folder))
-    if tables is None:
-        raise DataError(problems)
-    if problems := check_tables(tables):
-        raise DataError(problems)
-    return _from_tables(tables).as_of(tables.coded_to)
+    with uncollected():
+        tables, problems = read_study(Path(folder))
+        if tables is None:
+            raise DataError(problems)
+        if problems := check_tables(tables):
+            raise DataError(problems)
+        return _from_tables(tables).as_of(tables.coded_to)
 
 
 def _from_tables(tables: Tables) -> Data:
     frames = {
-        file.removesuffix(".csv"): _frame(row_type, getattr(tables, file.removesuffix(".csv")))
+        file.removesuffix(".csv"): table_frame(row_type, [row for _, row in getattr(tables, file.removesuffix(".csv"))])
         for file, row_type in TABLES.items()
     }
     return Data(codebook=tables.codebook, known_to=tables.coded_to, **frames)
 
 
-def _frame(row_type: type[Row], rows: Sequence[tuple[int, Row]]) -> pd.DataFrame:
+def table_frame(row_type: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
+    """Return typed rows as a frame: dates as datetime64, sources joined by semicolons."""
     import pandas as pd
 
-    frame = pd.DataFrame([row.model_dump() for _, row in rows], columns=list(row_type.model_fields))
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in row_type.model_fields})
     for name in ("start", "end", "entered", "observed_on", "known_on"):
         if name in frame:
             frame[name] = pd.to_datetime(frame[name]).astype("datetime64[s]")

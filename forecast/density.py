@@ -15,7 +15,7 @@ from forecast import kernel
 from forecast.design import places
 from forecast.hazards import Stages, build_stages, row_index
 from forecast.schema import CAUSES, KINDS
-from forecast.spec import Effect, Shrinkage, Spec
+from forecast.spec import DECADE, Effect, Normal, Shrinkage, Spec, scale_prior
 
 TILE = 1024  # rows worked off together: their log rates stay in the nearest cache, their terms in the next
 FORMS = {"ridge": kernel.RIDGE, "horseshoe": kernel.HORSESHOE}
@@ -116,6 +116,9 @@ class Density:
         if name == "period_effect":
             walk = effect.cumsum("period")
             effect = walk - walk.isel(period=-1)
+            if drawn["period_drift"].size:
+                years = xr.DataArray(self.coords["period"] - self.coords["period"][-1], dims="period")
+                effect = effect + drawn["period_drift"] * years / DECADE
         level, of = (z.dims[3], z.dims[2])
         return effect.transpose("chain", "draw", level, of)
 
@@ -138,7 +141,7 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
     result = _shrinkage(spec.result.shrinkage, spec.result.effects, KINDS)
     rows = lay_out_rows(design, stages, np.float32 if single else np.float64)
     problem = kernel.state_problem(
-        _layout(design, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
+        _layout(design, spec, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
     )
     shrunk = {
         name: partial(_shrunk, name, shrinkage)
@@ -157,12 +160,11 @@ def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:
         shape = [sizes[dim] for dim in dims]
         return Block(name, dims, np.zeros(shape), np.ones(shape))
 
-    def spread(name: str, dim: str, scale: float, size: int | None = None) -> Block:
-        count = sizes[dim] if size is None else size
-        return Block(name, (dim,), np.zeros(count), np.full(count, scale), positive=True)
+    def spread(name: str, dim: str, scale: float | Normal) -> Block:
+        return normal(name, dim, [scale_prior(scale)] * sizes[dim], positive=True)
 
     def normal(name: str, dim: str, priors: list[Any], *, positive: bool = False) -> Block:
-        mean, sd = np.array([p.mean for p in priors]), np.array([p.sd for p in priors])
+        mean, sd = np.array([p.mean for p in priors], float), np.array([p.sd for p in priors], float)
         return Block(name, (dim,), mean, sd, positive)
 
     return [
@@ -170,6 +172,7 @@ def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:
         normal("baseline", "cause", [onset.baseline[cause] for cause in CAUSES]),
         spread("period_effect_sd", "cause", onset.period_sd),
         standard("period_effect_z", "cause", "period"),
+        normal("period_drift", "cause", [onset.drift[cause] for cause in CAUSES if onset.drift]),
         spread("group_effect_sd", "cause", onset.group_sd),
         standard("group_effect_z", "cause", "group"),
         spread("country_effect_sd", "cause", onset.country_sd),
@@ -208,10 +211,10 @@ def _effect_blocks(
     ]
 
 
-def _layout(design: xr.Dataset, blocks: tuple[Block, ...]) -> kernel.Layout:
+def _layout(design: xr.Dataset, spec: Spec, blocks: tuple[Block, ...]) -> kernel.Layout:
     ends = np.cumsum([0, *(block.mean.size for block in blocks)])
     levels = ("period", "group", "country", "spell", "latent", "effect", "result_effect")
-    return kernel.Layout(*map(int, ends), *(design.sizes[level] for level in levels))
+    return kernel.Layout(*map(int, ends), *(design.sizes[level] for level in levels), spec.onset.period_years / DECADE)
 
 
 def _prior(blocks: tuple[Block, ...]) -> kernel.Prior:

@@ -25,7 +25,7 @@ ONE = "one"  # a constant factor, so that a plain term is the product of an indi
 RANGE_SDS = 2 * 1.6448536269514722  # a 90% range spans this many standard deviations
 CUT_YEARS = (0.5, 1, 2, 4, 8, 16, 32)  # where tenure and recency, which change daily, are cut
 RECENCY_YEARS = 5.0
-CHALLENGE_COLUMNS = ["id", "spell", "country", "kind", "known", "now", "middle", "entered", "result", "log_days", "ended", "inherited"]  # fmt: skip
+READING = ["country", "coder", "observed_on", "value", "low", "high"]
 NO_OTHER_EXIT = ("in_office", "frame_end", "coup", "revolution")
 
 Days = np.ndarray[Any, np.dtype[np.datetime64]]
@@ -97,15 +97,21 @@ def cut_rows(data: Data, spec: Spec) -> pd.DataFrame:
         readings are in force: the spec's lag before the row, but not before the spell), ``now``, ``middle``,
         and for each cause the number of events on the row.
     """
-    own = {country: _Country.of(data, spec, country) for country in data.leaders["country"].unique()}
-    rows = pd.concat([_cut_spell(data, own[spell.country], spell) for spell in data.leaders.itertuples()])
-    rows = rows.reset_index(drop=True)
+    own = _list_dates(data, spec)
+    pieces = [_cut_spell(data, own[spell.country], spell) for spell in data.leaders.itertuples()]
+    spells = data.leaders.iloc[np.repeat(np.arange(len(pieces)), [len(edges) - 1 for edges, _ in pieces])]
+    rows = pd.DataFrame({
+        "start": np.concatenate([edges[:-1] for edges, _ in pieces]), "end": np.concatenate([edges[1:] for edges, _ in pieces]),
+        **dict(zip(CAUSES, np.concatenate([counts for _, counts in pieces], axis=1), strict=True)),
+        "spell": spells["spell_id"].to_numpy(), "country": spells["country"].to_numpy(), "spell_start": spells["start"].to_numpy(),
+        "entered": spells["entered"].fillna(spells["start"]).to_numpy(),
+    })  # fmt: skip
     rows["group"] = groups_on(data, rows["country"], rows["start"])
-    rows["period"] = period_of(rows["start"], spec)
     lag = pd.Timedelta(days=spec.onset.lag_days)
     rows["known"] = (rows["start"] - lag).clip(lower=rows["spell_start"])
     rows["now"] = rows["start"]
     rows["middle"] = rows["start"] + (rows["end"] - rows["start"]) / 2
+    rows["period"] = period_of(rows["middle"], spec)
     return rows
 
 
@@ -119,32 +125,48 @@ class _Country:
     kinds: Any
     onset: Any
     periods: Days
+    tenure: bool
+    recency: bool
 
-    @classmethod
-    def of(cls, data: Data, spec: Spec, country: str) -> _Country:
-        """Return the dates of a country."""
-        readings = data.indicators[data.indicators["country"] == country]
-        events = data.events[data.events["country"] == country]
-        lag = np.timedelta64(spec.onset.lag_days, "D")
-        first = data.countries.loc[data.countries["country"] == country, "start"].min().year
-        step = spec.onset.period_years
-        years = range(first - first % step, data.known_to.year + 1, step)
-        return cls(
-            readings=_seconds(readings.loc[readings["indicator"].isin(spec.indicators), "observed_on"]) + lag,
-            starts=_seconds(events["start"]),
-            ends=_seconds(events["end"]),
-            kinds=events["kind"].to_numpy(),
-            onset=~events["inherited"].to_numpy(dtype=bool),
-            periods=np.array([f"{year}-01-01" for year in years], dtype="datetime64[s]"),
+
+def _list_dates(data: Data, spec: Spec) -> dict[str, _Country]:
+    """Return the dates of every country; each table is gone through once."""
+    lag = np.timedelta64(spec.onset.lag_days, "D")
+    step, last = spec.onset.period_years, data.known_to.year
+    used = data.indicators.loc[data.indicators["indicator"].isin(spec.indicators), ["country", "observed_on"]]
+    readings = {
+        country: _seconds(own) + lag for country, own in used.drop_duplicates().groupby("country")["observed_on"]
+    }
+    events = dict(list(data.events.groupby("country")))
+    clocks = {"tenure": "tenure" in spec.indicators, "recency": "recent_challenge" in spec.indicators}
+    dates = {}
+    for country, first in data.countries.groupby("country")["start"].min().dt.year.items():
+        own = events.get(country, data.events.iloc[:0])
+        dates[str(country)] = _Country(
+            readings=readings.get(country, np.zeros(0, dtype="datetime64[s]")),
+            starts=_seconds(own["start"]),
+            ends=_seconds(own["end"]),
+            kinds=own["kind"].to_numpy(),
+            onset=~own["inherited"].to_numpy(dtype=bool),
+            periods=_turns(readings.get(country), range(first - first % step, last + 1, step)),
+            **clocks,
         )
+    return dates
+
+
+def _turns(readings: Days | None, years: Iterable[int]) -> Days:
+    """Return the first days of periods, but not where a reading cuts on the eve: one cut then serves for both."""
+    days = np.array([f"{year}-01-01" for year in years], dtype="datetime64[s]")
+    eve = days - np.timedelta64(1, "D")
+    return days if readings is None else days[~np.isin(eve, readings)]
 
 
 def groups_on(data: Data, countries: pd.Series, days: pd.Series) -> Any:
     """Return the pooling group of each country on each day."""
     groups = np.empty(len(days), dtype=object)
-    moments = _seconds(days)
+    moments, places_of = _seconds(days), countries.groupby(countries).indices
     for country, states in data.countries.sort_values("start").groupby("country"):
-        own = countries.to_numpy() == country
+        own = places_of.get(country, np.zeros(0, dtype=int))
         place = np.searchsorted(_seconds(states["start"]), moments[own], side="right") - 1
         groups[own] = states["group"].to_numpy()[place]
     return groups
@@ -155,27 +177,26 @@ def _seconds(days: pd.Series) -> Days:
     return moments
 
 
-def _cut_spell(data: Data, country: _Country, spell: Any) -> pd.DataFrame:
+def _cut_spell(data: Data, country: _Country, spell: Any) -> tuple[Days, Any]:
+    """Return the edges of a spell's rows (row + 1) and the number of events on each (cause x row)."""
     start, stop = np.datetime64(spell.start, "s"), np.datetime64(_stop(data, spell), "s")
-    entered = spell.start if pd.isna(spell.entered) else spell.entered
-    cuts = _cut_days(country, np.datetime64(entered, "s"))
+    cuts = _cut_days(country, start if pd.isna(spell.entered) else np.datetime64(spell.entered, "s"))
     edges = np.concatenate([[start], np.unique(cuts[(cuts > start) & (cuts < stop)]), [stop]])
-    counts: dict[str, Any] = {cause: np.zeros(len(edges) - 1, dtype=int) for cause in CAUSES}
+    counts = np.zeros((len(CAUSES), len(edges) - 1), dtype=int)
     own = country.onset & (country.starts >= start) & (country.starts < stop)
-    for day, kind in zip(country.starts[own], country.kinds[own], strict=True):
-        row = max(int(np.searchsorted(edges, day, side="left")) - 1, 0)
-        counts["coup" if kind == "coup_attempt" else "uprising"][row] += 1
-    if spell.exit not in NO_OTHER_EXIT:
-        counts["other_exit"][-1] += 1
-    rows = pd.DataFrame({"start": edges[:-1], "end": edges[1:], **counts})
-    return rows.assign(spell=spell.spell_id, country=spell.country, spell_start=spell.start, entered=entered)
+    row = np.maximum(np.searchsorted(edges, country.starts[own], side="left") - 1, 0)
+    cause = np.where(country.kinds[own] == "coup_attempt", CAUSES.index("coup"), CAUSES.index("uprising"))
+    np.add.at(counts, (cause, row), 1)
+    counts[CAUSES.index("other_exit"), -1] += spell.exit not in NO_OTHER_EXIT
+    return edges, counts
 
 
 def _cut_days(country: _Country, entered: Any) -> Days:
     """Return every day on which something in a country may change."""
     ended = country.ends[~np.isnat(country.ends)]
-    clocks = np.concatenate([[entered], ended])[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
-    days: Days = np.concatenate([country.readings, country.starts, ended, clocks.ravel(), country.periods])
+    clocks = np.concatenate([[entered] * country.tenure, ended[: len(ended) * country.recency]]).astype("datetime64[s]")
+    hands = clocks[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
+    days: Days = np.concatenate([country.readings, country.starts, ended, hands.ravel(), country.periods])
     return days
 
 
@@ -191,24 +212,21 @@ def period_of(days: pd.Series, spec: Spec) -> pd.Series:
 
 def list_challenges(data: Data, spec: Spec) -> pd.DataFrame:
     """Return one line per challenge with its result, length and the moment before it."""
-    before = pd.Timedelta(days=max(spec.onset.lag_days, 1))
-    lines = []
-    by_country = dict(list(data.events.groupby("country")))
-    for spell in data.leaders[data.leaders["country"].isin(by_country.keys())].itertuples():
-        own = by_country[spell.country]
-        own = own[(own["start"] >= spell.start) & (own["start"] < _stop(data, spell))]
-        for event in own.itertuples():
-            stop = _stop(data, spell) if pd.isna(event.end) else event.end
-            lines.append({
-                "id": event.event_id, "spell": spell.spell_id, "country": spell.country,
-                "kind": "coup" if event.kind == "coup_attempt" else "uprising",
-                "known": max(event.start - before, spell.start), "now": event.start - pd.Timedelta(days=1), "middle": event.start,
-                "entered": spell.start if pd.isna(spell.entered) else spell.entered,
-                "result": RESULTS.index(event.result) if event.result in RESULTS else -1,
-                "log_days": np.log((stop - event.start).days + 1), "ended": not pd.isna(event.end),
-                "inherited": bool(event.inherited),
-            })  # fmt: skip
-    challenges = pd.DataFrame(lines, columns=CHALLENGE_COLUMNS)
+    day = pd.Timedelta(days=1)
+    spells = data.leaders[["spell_id", "country", "entered", "start", "end"]]
+    spells = spells.rename(columns={"start": "spell_start", "end": "stop"})
+    spells["stop"] = spells["stop"].fillna(pd.Timestamp(data.known_to) + day)
+    lines = spells.merge(data.events, on="country")
+    lines = lines[(lines["start"] >= lines["spell_start"]) & (lines["start"] < lines["stop"])].reset_index(drop=True)
+    result = lines["result"].map({name: place for place, name in enumerate(RESULTS)}).fillna(-1).astype(int)
+    challenges = pd.DataFrame({
+        "id": lines["event_id"], "spell": lines["spell_id"], "country": lines["country"],
+        "kind": np.where(lines["kind"] == "coup_attempt", "coup", "uprising"),
+        "known": (lines["start"] - max(spec.onset.lag_days, 1) * day).clip(lower=lines["spell_start"]),
+        "now": lines["start"] - day, "middle": lines["start"], "entered": lines["entered"].fillna(lines["spell_start"]),
+        "result": result, "log_days": np.log((lines["end"].fillna(lines["stop"]) - lines["start"]).dt.days + 1.0),
+        "ended": lines["end"].notna(), "inherited": lines["inherited"].astype(bool),
+    })  # fmt: skip
     return challenges.assign(group=groups_on(data, challenges["country"], challenges["middle"]))
 
 
@@ -223,33 +241,39 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
     moments : pandas.DataFrame
         ``country`` and ``known``, the day whose readings are in force.
     """
-    readings = dict(list(data.indicators[data.indicators["indicator"] == name].groupby("country")))
-    value, sd = np.full(len(moments), np.nan), np.full(len(moments), np.nan)
-    days = _seconds(moments["known"])
-    for country, own in moments.groupby("country").indices.items():
-        if country in readings:
-            value[own], sd[own] = _in_force(readings[country], days[own])
+    readings = data.indicators.loc[data.indicators["indicator"] == name, READING]
+    value, sd = _in_force(readings, moments["country"], moments["known"])
     if data.codebook.indicators[name].absent == "zero":
         sd[np.isnan(value)] = 0.0
         value[np.isnan(value)] = 0.0
     return value, sd
 
 
-def _in_force(readings: pd.DataFrame, days: Days) -> tuple[Floats, Floats]:
-    """Return mean and spread over coders of the last reading on or before each day."""
-    coders = readings["coder"].unique()
+def _in_force(readings: pd.DataFrame, countries: pd.Series, days: pd.Series) -> tuple[Floats, Floats]:
+    """Return mean and spread over coders of each country's last reading on or before each day."""
+    names, coders = pd.Index(readings["country"].unique()), readings["coder"].unique()
+    place, moment = names.get_indexer(countries), _seconds(days).astype(np.int64)
     values, sds = np.full((len(coders), len(days)), np.nan), np.full((len(coders), len(days)), np.nan)
     for index, coder in enumerate(coders):
         own = readings[readings["coder"] == coder].sort_values("observed_on", kind="stable")
-        last = np.searchsorted(_seconds(own["observed_on"]), days, side="right") - 1
+        code, seen_on = names.get_indexer(own["country"]), _seconds(own["observed_on"]).astype(np.int64)
+        order = np.argsort(code, kind="stable")
+        last = _last_before(code[order], seen_on[order], place, moment)
         known = last >= 0
-        values[index, known] = own["value"].to_numpy()[last[known]]
-        sds[index, known] = ((own["high"] - own["low"]).to_numpy() / RANGE_SDS)[last[known]]
+        values[index, known] = own["value"].to_numpy()[order][last[known]]
+        sds[index, known] = ((own["high"] - own["low"]).to_numpy() / RANGE_SDS)[order][last[known]]
     seen = (~np.isnan(values)).sum(axis=0)
     count = np.where(seen == 0, np.nan, seen)
     mean = np.nansum(values, axis=0) / count
     between = np.nansum((values - mean) ** 2, axis=0) / count
     return mean, np.sqrt(np.nansum(sds**2, axis=0) / count + between)
+
+
+def _last_before(code: Any, seen_on: Any, place: Any, moment: Any) -> Any:
+    """Return the position of each place's last reading on or before a moment, or -1; readings sorted by place and day."""
+    span = 1 << 40  # seconds: more than the calendar has, so that places do not overlap on one line
+    last = np.searchsorted(code * span + seen_on, place * span + moment, side="right") - 1
+    return np.where((last >= 0) & (place >= 0) & (code[last] == place), last, -1)
 
 
 def compute_indicator(data: Data, name: str, moments: pd.DataFrame) -> Floats:
@@ -260,8 +284,9 @@ def compute_indicator(data: Data, name: str, moments: pd.DataFrame) -> Floats:
         return tenure
     recent = np.zeros(len(moments))
     now, middle = _seconds(moments["now"]), _seconds(moments["middle"])
-    for country, own in moments.groupby("country").indices.items():
-        events = data.events[data.events["country"] == country]
+    places_of = moments.groupby("country").indices
+    for country, events in data.events.groupby("country"):
+        own = places_of.get(country, np.zeros(0, dtype=int))
         recent[own] = _recency(_seconds(events["start"]), _seconds(events["end"]), now[own], middle[own])
     return recent
 

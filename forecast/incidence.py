@@ -70,6 +70,64 @@ def incidence(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: 
     return probability, _attempts(challenge, leaving, years, ongoing, weight)
 
 
+def occurrence(rate: Any, success: Any, length: Length, pending: Any, years: Any) -> dict[str, Any]:
+    """Return the probability that each kind of event happens in a country at least once, whoever rules it.
+
+    The exposure does not end with the leader: a successor inherits the rates. An attempt counts when it
+    begins, a removal by an uprising when it takes effect.
+
+    Parameters
+    ----------
+    rate : array (draw x country x step x cause)
+        Per leader-year.
+    success : array (draw x country x step x kind)
+        P(removed | challenge).
+    length : Length
+    pending : array (draw x country)
+        P(an uprising under way at the start removes the leader within the steps).
+    years : array (step)
+        Length of each step, in years.
+
+    Returns
+    -------
+    dict of str to array (draw x country)
+        ``coup_attempt``, ``coup_success``, ``coup_failed``, ``uprising`` and ``uprising_removal``.
+    """
+    coup, uprising = (rate[..., kind] * years for kind in (0, 1))
+    fatal = uprising * success[..., 1] * _done_by_the_end(length, 1, years)[:, None, :]
+    return {
+        "coup_attempt": _at_least_once(coup),
+        "coup_success": _at_least_once(coup * success[..., 0]),
+        "coup_failed": _at_least_once(coup * (1.0 - success[..., 0])),
+        "uprising": _at_least_once(uprising),
+        "uprising_removal": 1.0 - (1.0 - pending) * (1.0 - _at_least_once(fatal)),
+    }
+
+
+def _at_least_once(expected: Any) -> Any:
+    """Return P(an event in any step) from the expected number in each step, on the last axis."""
+    return -np.expm1(-expected.sum(axis=-1))
+
+
+def _done_by_the_end(length: Length, kind: int, years: Any, parts: int = 8) -> Any:
+    """Return P(a challenge that removes, begun somewhere in a step, does so by the end) (draw x step)."""
+    starts = np.cumsum(years) - years
+    begun = starts[:, None] + years[:, None] * (np.arange(parts) + 0.5) / parts
+    return _finished((years.sum() - begun) * YEAR, length, kind).mean(axis=-1)
+
+
+def removal_pending(ongoing: Ongoing, success: Any, length: Length, years: Any) -> Any:
+    """Return P(removed by a challenge under way, by the end) (draw x kind), as in `incidence`.
+
+    Parameters
+    ----------
+    success : array (draw x kind)
+        P(removed | challenge) at the start.
+    """
+    removed, _ = _pending(ongoing, success, length, years)
+    return removed[:, -1, :]
+
+
 def _mass(rates: Any, total: Any, years: Any) -> Any:
     """Return the probability of each event in each month when any of them ends the exposure."""
     hazard = total * years

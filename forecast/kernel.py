@@ -481,6 +481,7 @@ class Layout(NamedTuple):
     baseline: int  # (cause)
     period_sd: int  # (cause)
     period: int  # (cause x period)
+    drift: int  # (cause), where the walk has a trend
     group_sd: int
     group: int  # (cause x group)
     country_sd: int
@@ -508,6 +509,7 @@ class Layout(NamedTuple):
     latents: int
     effects: int
     result_effects: int
+    decades: float  # length of a period
 
 
 class Shrinkage(NamedTuple):
@@ -587,9 +589,9 @@ def walk_out(value, o):
     for c in range(CAUSES):
         for p in range(1, o.periods):
             walk[c, p] += walk[c, p - 1]
-        end = walk[c, o.periods - 1]
+        end, trend = walk[c, o.periods - 1], value[o.drift + c] * o.decades if o.group_sd > o.drift else 0.0
         for p in range(o.periods):
-            walk[c, p] -= end
+            walk[c, p] -= end + trend * (o.periods - 1 - p)
     return walk
 
 
@@ -597,9 +599,12 @@ def walk_out(value, o):
 def pull_walk(value, o, d_period, d_value):
     """Carry the gradient of the calendar effects back to their steps."""
     for c in range(CAUSES):
-        total = 0.0
+        total, trend = 0.0, 0.0
         for p in range(o.periods):
             total += d_period[c, p]
+            trend -= d_period[c, p] * (o.periods - 1 - p) * o.decades
+        if o.group_sd > o.drift:
+            d_value[o.drift + c] += trend
         d_period[c, o.periods - 1] -= total
         for p in range(o.periods - 2, -1, -1):
             d_period[c, p] += d_period[c, p + 1]

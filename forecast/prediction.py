@@ -32,7 +32,7 @@ from forecast.hazards import (
 from forecast.incidence import Length, Ongoing, incidence
 from forecast.inference import Fit
 from forecast.schema import KINDS, OUTCOMES
-from forecast.spec import Gate
+from forecast.spec import DECADE, Gate
 
 Paths = Literal["walk", "hold"]
 INTERVALS = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
@@ -256,6 +256,13 @@ def stack_draws(posterior: xr.Dataset) -> dict[str, Any]:
     return {str(name): v.to_numpy().reshape(-1, *v.shape[2:]) for name, v in posterior.items()}
 
 
+def fill_absent(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters in which effects that the spec does not have are there, and empty."""
+    draws, groups = parameters["group_effect"].shape[:2]
+    empty = {"group_slope": (draws, groups, 0), "beta": (draws, 0), "result_beta": (draws, 0)}
+    return {**{name: np.zeros(shape) for name, shape in empty.items()}, **parameters}
+
+
 def _index_months(
     fit: Fit, question: Question, periods: Any, parameters: dict[str, Any], rng: np.random.Generator
 ) -> tuple[Index, dict[str, Any]]:
@@ -265,7 +272,7 @@ def _index_months(
     a new spell has a fresh coding error.
     """
     design, months, grown = fit.design, len(periods), dict(parameters)
-    period, grown["period_effect"] = _known_or_walked(design, periods, parameters, rng)
+    period, grown["period_effect"] = walk_periods(design, periods, parameters, rng)
     country = _level(design, "country", question.country)
     if country is None:
         country, grown["country_effect"] = _drawn(parameters, "country_effect", rng)
@@ -275,10 +282,7 @@ def _index_months(
         _, grown["result_group_effect"] = _drawn(parameters, "result_group_effect", rng)
         if "group_slope" in parameters:
             _, grown["group_slope"] = _drawn(parameters, "group_slope", rng)
-    grown.setdefault("group_slope", np.zeros((*grown["group_effect"].shape[:2], 0)))
-    grown.setdefault("beta", np.zeros((len(grown["baseline"]), 0)))
-    grown.setdefault("result_beta", np.zeros((len(grown["baseline"]), 0)))
-    return Index(period, np.full(months, group), np.full(months, country), None), grown
+    return Index(period, np.full(months, group), np.full(months, country), None), fill_absent(grown)
 
 
 def _level(design: xr.Dataset, level: str, label: str) -> int | None:
@@ -292,10 +296,12 @@ def _drawn(parameters: dict[str, Any], name: str, rng: np.random.Generator) -> t
     return parameters[name].shape[1], np.concatenate([parameters[name], spread * rng.normal(size=spread.shape)], axis=1)
 
 
-def _known_or_walked(design: xr.Dataset, periods: Any, parameters: dict[str, Any], rng: np.random.Generator) -> Any:
+def walk_periods(design: xr.Dataset, periods: Any, parameters: dict[str, Any], rng: np.random.Generator) -> Any:
+    """Return the position of each period and the period effects; walk and trend go on into new periods."""
     effect, known = parameters["period_effect"], list(design.indexes["period"])
     for new in sorted(set(periods) - set(known)):
         step = parameters["period_effect_sd"] * rng.normal(size=parameters["period_effect_sd"].shape)
+        step = step + parameters.get("period_drift", 0.0) * (new - known[-1]) / DECADE
         effect = np.concatenate([effect, effect[:, -1:] + step[:, None]], axis=1)
         known.append(new)
     return np.array([known.index(period) for period in periods]), effect
@@ -410,15 +416,20 @@ def summarise_draws(draws: xr.DataArray, label: str) -> pd.DataFrame:
 
 def require_mixed(forecast: Forecast, gate: Gate) -> None:
     """Raise GateError unless the chains agree on every published probability."""
+    if bad := unmixed(forecast.probability.isel(month=-1), gate):
+        raise GateError(f"the probabilities for {forecast.question.country} did not pass the gate: {', '.join(bad)}")
+
+
+def unmixed(draws: xr.DataArray, gate: Gate) -> list[str]:
+    """Return what keeps probabilities (chain x draw x ...) from being published; empty when they may be."""
     import arviz_stats
 
-    end = forecast.probability.isel(month=-1)
-    moving = end.sel(outcome=[str(name) for name in OUTCOMES if float(end.sel(outcome=name).std(skipna=False)) != 0])
+    entries = draws.stack(entry=[dim for dim in draws.dims if dim not in ("chain", "draw")])
+    varies = (entries.std(("chain", "draw"), skipna=False) != 0).to_numpy()
+    moving = entries[..., varies].reset_index("entry", drop=True)
     checks = {
         "R-hat": (float(arviz_stats.rhat(moving).max(skipna=False)), gate.rhat, 1),
         "bulk ESS": (float(arviz_stats.ess(moving, method="bulk").min(skipna=False)), gate.ess, -1),
         "tail ESS": (float(arviz_stats.ess(moving, method="tail").min(skipna=False)), gate.ess, -1),
     }
-    bad = [f"{name} {value:.4g}" for name, (value, limit, sign) in checks.items() if not sign * value <= sign * limit]
-    if bad:
-        raise GateError(f"the probabilities for {forecast.question.country} did not pass the gate: {', '.join(bad)}")
+    return [f"{name} {value:.4g}" for name, (value, limit, sign) in checks.items() if not sign * value <= sign * limit]

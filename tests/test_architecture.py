@@ -13,8 +13,9 @@ PACKAGE = Path(forecast.__file__).parent
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "schema", "files", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
-    "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "explanation", "claims", "ledger", "plots", "report",
+    "errors", "schema", "files", "scores", "engine", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
+    "outcomes", "covariates", "panel", "fetching",
+    "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "backtest", "baselines", "explanation", "claims", "ledger", "plots", "report", "evaluation",
     "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
