@@ -173,22 +173,18 @@ def _numpyro_model(data: Any) -> None:
 
 def run_stan(design: Any, spec: Any, sizes: Any) -> tuple[Draws, float]:
     """Sample `panel.stan` with Stan's NUTS; the time is that of the processes that it starts for the chains."""
-    import asyncio
-
+    # Eigen's alignment has to be that of the part of Stan that comes compiled.
+    os.environ["CFLAGS"] = os.environ["CXXFLAGS"] = "-march=native -DEIGEN_MAX_ALIGN_BYTES=16"
     import stan
-    from httpstan import models, services_stub
+    from httpstan.services_stub import executor
 
-    code = (Path(__file__).parent / "panel.stan").read_text()
-    # Eigen's alignment has to be that of the part that comes compiled.
-    flags = ["-O3", "-std=c++17", "-march=native", "-DEIGEN_MAX_ALIGN_BYTES=16", "-w"]
-    asyncio.run(models.build_services_extension_module(code, flags))
     facts = _facts(design, spec)
     indices = ("country", "group", "period", "kind", "result", "challenge_group")
     data = {**facts, **{name: facts[name] + 1 for name in indices}, "log_days": facts["days"]}
-    posterior = stan.build(code, data=data, random_seed=sizes.seed)
+    posterior = stan.build((Path(__file__).parent / "panel.stan").read_text(), data=data)  # with a seed it keeps draws
     start = _children()
     fit = posterior.sample(num_chains=sizes.chains, num_warmup=sizes.tune, num_samples=sizes.draws, delta=TARGET)
-    services_stub.executor.shutdown()
+    executor.shutdown()
     seconds = _children() - start
 
     def drawn(name: str) -> Any:
@@ -251,9 +247,9 @@ def contest(name: str, sizes: Any, folder: Path) -> dict[str, Any] | None:
     command = [sys.executable, __file__, "--run", name, "--out", str(file)]
     for key in ("rows", "draws", "tune", "chains", "seed"):
         command += [f"--{key}", str(getattr(sizes, key))]
-    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False)
+    done = subprocess.run(command, env={**os.environ, **ONE_THREAD}, check=False, capture_output=True, text=True)
     if done.returncode:
-        print(f"{name} failed", file=sys.stderr)
+        print(f"{name} failed\n{done.stderr}", file=sys.stderr)
         return None
     with np.load(file) as found:
         return dict(found)
