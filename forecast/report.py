@@ -395,7 +395,8 @@ def save_report(report: Report, path: Path) -> None:
 def all_numbers(content: Mapping[str, Any]) -> str:
     """Return every number of a report as CSV: where it stands in the JSON twin, and its value."""
     lines = list(_numbers(content, ""))
-    return pd.DataFrame(lines, columns=["place", "value"]).to_csv(index=False, lineterminator="\n")
+    text: str = pd.DataFrame(lines, columns=["place", "value"]).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def _numbers(value: Any, place: str) -> Any:
