@@ -371,10 +371,10 @@ def _reading(item: Line, challenges: Sequence[Line], since: str, until: str) -> 
 
     def across(day: str) -> float:
         share = (date.fromisoformat(day).toordinal() - start) / (end - start)
-        return 34 + 186 * min(max(share, 0.0), 1.0)
+        return 34.0 + 186 * min(max(share, 0.0), 1.0)
 
     def up(value: float) -> float:
-        return bottom - (bottom - top) * (value - least) / (most - least)
+        return float(bottom - (bottom - top) * (value - least) / (most - least))
 
     parts = [write(2, 14, _cut(item["label"], 34))]
     for value in (least, (least + most) / 2, most):

@@ -34,12 +34,12 @@ def spread_shares(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd
         Outcome x source; each line adds to one.
     """
     held, small, outlook = replace(question, paths="hold"), thinned(fit), look_ahead(fit, data, question)
-    parts = prepare(small, outlook, replace(question, paths="walk"), seed)
-    still = replace(parts, noise=None)
+    drawn = prepare(small, outlook, replace(question, paths="walk"), seed)
+    still = replace(drawn, noise=None)
     runs = [
         respond(small, still, outlook, held, coding=False),
         respond(small, still, outlook, held),
-        respond(small, parts if question.paths == "walk" else still, outlook, question),
+        respond(small, drawn if question.paths == "walk" else still, outlook, question),
     ]
     variance = np.stack([run.probability.isel(month=-1).var(("chain", "draw")).to_numpy() for run in runs])
     added = np.maximum(np.diff(np.concatenate([np.zeros_like(variance[:1]), variance]), axis=0), 0.0)
