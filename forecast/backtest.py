@@ -22,7 +22,15 @@ from forecast.data import Data
 from forecast.design import measure, period_of, rescale
 from forecast.engine import Failure, Job, Where, run_jobs
 from forecast.errors import GateError, UsageError
-from forecast.hazards import Index, build_stages, log_hazard, removal_probability, result_score, true_values
+from forecast.hazards import (
+    Index,
+    build_stages,
+    gain_probability,
+    log_hazard,
+    removal_probability,
+    result_score,
+    true_values,
+)
 from forecast.incidence import Length, Ongoing, occurrence, removal_pending
 from forecast.inference import Fit, fit
 from forecast.prediction import INTERVALS, fill_absent, stack_draws, unmixed, walk_periods
@@ -37,7 +45,6 @@ COLUMNS = (
 ROW = ["country", "target_year", "outcome"]  # what identifies a forecast
 STEPS = 4  # of the year, over which the rates are constant
 BLOCK = 250  # draws that are worked on at a time, for the sake of memory
-RETRY = 2  # times the draws, once, where a fit does not pass the gate
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Backtest:
         One row per country, origin and outcome, with the columns of `COLUMNS`.
     counts : pandas.DataFrame
         ``target_year``, ``outcome``, and ``p05`` and ``p95`` of the number of countries with the event.
-    fits : mapping of origin to diagnostics and the number of attempts
+    fits : mapping of origin to diagnostics and settings of its fit
     failures : sequence of Failure
     """
 
@@ -117,34 +124,23 @@ def origin_job(data: Data, spec: Spec, origin: date) -> Job:
 def forecast_origin(shared: tuple[Data, Spec], job: Job) -> dict[str, Any]:
     """Return an origin's forecasts, their counts and the fit's diagnostics, as plain JSON values.
 
-    A fit that does not pass the gate is made once more with twice the draws and another seed.
+    Where the fit passes the gate and a probability does not, the fit is made once more with more draws.
 
     Raises
     ------
     GateError
-        When the second fit does not pass either: nothing is published from it.
+        When the fit or a probability does not pass: nothing is published from it.
     """
     data, spec = shared
-    view = data.as_of(job.facts["origin"])
-    for attempt in (1, RETRY):
-        result, draws, failures = _fit_and_forecast(view, _sampled(spec, job.seed, attempt))
-        if not failures:
-            facts = {**vars(result.diagnostics), "attempts": attempt}
+    view, settings = data.as_of(job.facts["origin"]), spec.sampling.model_copy(update={"seed": job.seed})
+    for sampling in (settings, settings.more_careful()):
+        result = fit(view, spec.with_sampling(sampling))
+        result.require_gate()
+        draws = forecast_countries(result, view, job.seed)
+        if not (bad := unmixed(draws, spec.gate)):
+            facts = {**vars(result.diagnostics), **result.provenance["sampled_with"]}
             return {"rows": list_rows(view, spec, draws), "counts": count_draws(draws, view, job.seed), "fit": facts}
-    raise GateError(f"the fit did not pass the gate, nor with {RETRY} times the draws: {'; '.join(failures)}")
-
-
-def _sampled(spec: Spec, seed: int, times: int) -> Spec:
-    settings = spec.sampling
-    return spec.changed({
-        "sampling.seed": seed + times, "sampling.draws": settings.draws * times, "sampling.tune": settings.tune * times,
-    }, name=spec.name)  # fmt: skip
-
-
-def _fit_and_forecast(view: Data, spec: Spec) -> tuple[Fit, xr.DataArray, list[str]]:
-    result = fit(view, spec)
-    draws = forecast_countries(result, view, spec.sampling.seed)
-    return result, draws, result.diagnostics.failures(spec.gate) + unmixed(draws, spec.gate)
+    raise GateError(f"probabilities did not pass the gate: {', '.join(bad)}")
 
 
 def list_states(view: Data) -> pd.DataFrame:
@@ -274,7 +270,10 @@ def _probabilities(outlook: _Outlook, parameters: dict[str, Any]) -> Any:
     error = np.repeat(parameters["error"], STEPS, axis=1)
     x = true_values(outlook.centre, outlook.spread, error, stages.latent)
     rate = np.exp(log_hazard(parameters, x, index, stages))
-    success = removal_probability(result_score(parameters, x, index.group, stages), parameters["cutpoints"])
+    score = result_score(parameters, x, index.group, stages)
+    success = removal_probability(score, parameters["cutpoints"])
+    coup = KINDS.index("coup")  # a coup attempt succeeds if it gains anything; see `observe`
+    success[..., coup] = gain_probability(score, parameters["cutpoints"])[..., coup]
     rate, success = (values.reshape(draws, countries, STEPS, -1) for values in (rate, success))
     length = Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
     years = np.full(STEPS, 1.0 / STEPS)
@@ -314,7 +313,8 @@ def observe(data: Data) -> pd.DataFrame:
     """Return what happened in each country and calendar year in which something did.
 
     A coup attempt or an uprising counts in the year in which it begins, if it is an onset. An attempt succeeded if
-    it removed the leader, and failed if it ended otherwise; both may happen in one year. A removal by
+    it did not fail: it removed the leader, or held power without ending the term that the leader table has, as some of
+    Powell and Thyne's successes did. Both may happen in one year. A removal by
     an uprising counts in the year in which the uprising ends, or in which a leader leaves by a revolution.
 
     Returns
@@ -330,8 +330,8 @@ def observe(data: Data) -> pd.DataFrame:
     left = data.leaders[data.leaders["exit"] == "revolution"]
     happened = {
         "coup_attempt": _pairs(coups, "year"),
-        "coup_success": _pairs(coups[coups["result"] == "removed"], "year"),
-        "coup_failed": _pairs(coups[coups["result"].isin(["failed", "concession"])], "year"),
+        "coup_success": _pairs(coups[coups["result"].isin(["removed", "concession"])], "year"),
+        "coup_failed": _pairs(coups[coups["result"] == "failed"], "year"),
         "uprising": _pairs(risings, "year"),
         "uprising_removal": _pairs(fallen, "over").union(_pairs(left.assign(over=left["end"].dt.year), "over")),
     }

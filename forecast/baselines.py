@@ -157,6 +157,7 @@ def _learnt(make: Callable[[int], Any]) -> Predict:
         if happened.min(initial=1) == happened.max(initial=0):  # nothing to tell apart
             return climatology(past, happened, now, seed)
         x = _numbers(pd.concat([past, now]))
+        x = x[:, ~np.isnan(x[: len(past)]).all(axis=0)]
         return make(seed).fit(x[: len(past)], happened).predict_proba(x[len(past) :])[:, 1]
 
     return predict
@@ -174,7 +175,7 @@ def _logit(_seed: int) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    filled = SimpleImputer(strategy="median", add_indicator=True)
     return make_pipeline(filled, StandardScaler(), LogisticRegression(C=PENALTY, max_iter=5000))
 
 

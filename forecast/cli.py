@@ -740,14 +740,85 @@ def backtest(
 
 @app.command()
 @guarded
-def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    panel: Annotated[bool, typer.Option("--panel", help="The global panel of leaders, from --sources.")] = False,
+    sources: Annotated[
+        Path | None, typer.Option("--sources", metavar="DIR", help="With --panel: folder of the publishers' files.")
+    ] = None,
+) -> None:
     """Make a new study: codebook, specs and sources of the default study, with empty tables.
 
-    Example: forecast init my-study
+    With --panel, a study of every leader of the world since 1919, built from public data sets.
+
+    Example: forecast init my-study; forecast init --panel my-panel --sources public-data
     """
     from forecast.study import new_study
 
+    if panel != (sources is not None):
+        raise UsageError("--panel and --sources go together: forecast init --panel my-panel --sources public-data")
+    if sources is not None:
+        from forecast.panel import new_panel
+
+        new_panel(folder, sources, talk)
+        talk(f"{folder} is the global panel; forecast fit --spec panel --study {folder} fits its model")
+        return
     place = new_study(folder)
     talk(
         f"{place.source} is a new study; code countries.csv and leaders.csv first, then forecast check --study {folder}"
     )
+
+
+@app.command("import")
+@guarded
+def import_(
+    name: Annotated[str | None, typer.Argument(help="Name of the data set, such as archigos.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The publisher's file.")] = None,
+    every: Annotated[
+        Path | None, typer.Option("--all", metavar="DIR", help="Every data set that a folder holds.")
+    ] = None,
+    fetched: Annotated[
+        bool, typer.Option("--fetch", help="Fetch what has an address (needs the extra fetch).")
+    ] = False,
+    study: StudyOption = None,
+) -> None:
+    """Take public data sets into a study that is made from them; all its tables are made anew, or none.
+
+    Example: forecast import archigos archigos.csv --study my-panel; forecast import --all public-data --study my-panel
+    """
+    from forecast.importers import REGISTRY
+    from forecast.panel import find_sources, import_files
+    from forecast.study import find_study
+
+    if (name is None) == (every is None) or (name is None and file) or (name and (file is None) != fetched):
+        raise UsageError(
+            "write forecast import NAME FILE, or NAME --fetch, or --all DIR (with --fetch for what is not in it)"
+        )
+    if name is not None and name not in REGISTRY:
+        raise UsageError(f"{name!r} is no data set that can be imported; known are {', '.join(REGISTRY)}")
+    place = find_study(study)
+    if every is not None:
+        files = {**(_fetch_all(every) if fetched else {}), **find_sources(every)}
+    else:
+        files = {str(name): file or _fetch(str(name), place.build / "sources")}
+    import_files(place, files, talk)
+    talk(f"{place.data} is made from {', '.join(files)} and what it had before")
+
+
+def _fetch(name: str, folder: Path) -> Path:
+    from forecast.fetching import fetch
+
+    return fetch(name, folder, talk)
+
+
+def _fetch_all(folder: Path) -> dict[str, Path]:
+    """Fetch the data sets that a folder does not hold, as far as they have an address."""
+    from forecast.fetching import read_addresses
+    from forecast.importers import REGISTRY
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {name: address for name, address in read_addresses().items() if REGISTRY[name].find(folder) is None}
+    for name, address in wanted.items():
+        if not address.url:
+            talk(f"{name}: get it from {address.page}")
+    return {name: _fetch(name, folder) for name, address in wanted.items() if address.url}

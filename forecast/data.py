@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import forecast
 from forecast.checks import Tables, check_tables, read_study
 from forecast.errors import DataError, Problem, UsageError
-from forecast.files import digest, locked, remove_leftovers, write_atomically
+from forecast.files import digest, locked, remove_leftovers, uncollected, write_atomically
 from forecast.schema import TABLES, Codebook, Row, read_codebook
 from forecast.tables import format_rows
 
@@ -30,7 +30,7 @@ EVENT_KEY = ["event_id"]
 EVENT_ORDER = ["country", "start", "event_id"]
 TABLE_NAMES = ("countries", "leaders", "events", "indicators")
 DATES = ("start", "end", "entered", "observed_on", "known_on")
-CODEBOOK, SOURCES, SOUND = "codebook.toml", "sources.bib", "sound"
+CODEBOOK, SOUND = "codebook.toml", "sound"
 READING_KEY = ["country", "indicator", "observed_on", "coder"]
 
 
@@ -191,14 +191,16 @@ def load_data(folder: Path | str, kept: Path | None = None) -> Data:
     if kept is not None and (raw := _read_known(folder, kept)) is not None:
         return unpack({file.removesuffix(".csv"): text for file, text in raw.items()}, read_codebook(folder / CODEBOOK))
     before = _contents(folder)
-    tables, problems = read_study(folder)
-    if tables is None:
-        raise DataError(problems)
-    if problems := check_tables(tables):
-        raise DataError(problems)
+    with uncollected():
+        tables, problems = read_study(folder)
+        if tables is None:
+            raise DataError(problems)
+        if problems := check_tables(tables):
+            raise DataError(problems)
+        data = view_tables(tables)
     if kept is not None and before is not None and before == _contents(folder):
         _remember(before, kept)
-    return view_tables(tables)
+    return data
 
 
 def view_tables(tables: Tables) -> Data:
@@ -208,7 +210,8 @@ def view_tables(tables: Tables) -> Data:
 
 def _contents(folder: Path) -> dict[str, bytes] | None:
     try:
-        return {file: (folder / file).read_bytes() for file in (*TABLES, CODEBOOK, SOURCES)}
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+        return {path.name: path.read_bytes() for path in files}
     except OSError:
         return None
 
@@ -216,7 +219,12 @@ def _contents(folder: Path) -> dict[str, bytes] | None:
 def _read_known(folder: Path, kept: Path) -> dict[str, str] | None:
     """Return the text of the tables if exactly these files were found sound before."""
     contents, stamp = _contents(folder), kept / SOUND
-    if contents is None or not stamp.is_file() or stamp.read_text(encoding="utf-8") != _stamp_of(contents):
+    if (
+        contents is None
+        or not set(TABLES) <= set(contents)
+        or not stamp.is_file()
+        or stamp.read_text(encoding="utf-8") != _stamp_of(contents)
+    ):
         return None
     return {file: contents[file].decode() for file in TABLES}
 
@@ -261,7 +269,7 @@ def _parse_frame(row_type: type[Row], text: str) -> pd.DataFrame:
     flags = [name for name, field in row_type.model_fields.items() if field.annotation is bool]
     read = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
     if read.empty:
-        return _frame(row_type, ())
+        return table_frame(row_type, ())
     for name in numbers:
         read[name] = [float(number) for number in read[name]]  # to the last digit
     for name in flags:
@@ -275,16 +283,17 @@ def _parse_frame(row_type: type[Row], text: str) -> pd.DataFrame:
 
 def _from_tables(tables: Tables) -> Data:
     frames = {
-        file.removesuffix(".csv"): _frame(row_type, [row for _, row in getattr(tables, file.removesuffix(".csv"))])
+        file.removesuffix(".csv"): table_frame(row_type, [row for _, row in getattr(tables, file.removesuffix(".csv"))])
         for file, row_type in TABLES.items()
     }
     return Data(codebook=tables.codebook, known_to=tables.coded_to, **frames)
 
 
-def _frame(row_type: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
+def table_frame(row_type: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
+    """Return typed rows as a frame: dates as datetime64, sources joined by semicolons."""
     import pandas as pd
 
-    frame = pd.DataFrame([row.model_dump() for row in rows], columns=list(row_type.model_fields))
+    frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in row_type.model_fields})
     for name in DATES:
         if name in frame:
             frame[name] = pd.to_datetime(frame[name]).astype("datetime64[s]")

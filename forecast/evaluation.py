@@ -281,7 +281,7 @@ def write_evaluation(out: Path, evaluation: Evaluation, facts: Mapping[str, Any]
     write_atomically(out.with_suffix(".scores.csv"), evaluation.scores.to_csv(index=False, float_format="%.6g"))
     write_atomically(out.with_suffix(".counts.csv"), evaluation.counts.to_csv(index=False, float_format="%.6g"))
     environment = templates()
-    environment.filters |= {"score": "{:.4f}".format, "rank": "{:.2f}".format, "gain": _gain_text, "skill": _skill_text}
+    environment.filters |= {"score": "{:.4f}".format, "rank": "{:.2f}".format}
     page = environment.get_template("backtest.html.j2").render(**_page_content(evaluation), **facts)
     write_atomically(out.with_suffix(".html"), page)
     return out.with_suffix(".html")
@@ -307,17 +307,6 @@ def describe_backtest(
     }
 
 
-def _gain_text(line: Mapping[str, Any]) -> str:
-    """Return a gain with its interval; nothing for our own line."""
-    ends = [line[name] for name in ("gain", "gain_low", "gain_high")]
-    return "-" if pd.isna(ends[0]) else "{:+.4f} ({:+.4f} to {:+.4f})".format(*ends)
-
-
-def _skill_text(line: Mapping[str, Any]) -> str:
-    ends = [line[name] for name in ("skill", "skill_low", "skill_high")]
-    return "-" if pd.isna(ends[0]) else "{:.0%} ({:.0%} to {:.0%})".format(*ends)
-
-
 def _page_content(evaluation: Evaluation) -> dict[str, Any]:
     own = evaluation.forecasts[evaluation.forecasts["model"] == evaluation.ours]
     outcomes = [name for name in COUNTRY_OUTCOMES if name in set(own["outcome"])]
@@ -330,6 +319,8 @@ def _page_content(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "ours": evaluation.ours,
         "sets": _tables(evaluation.scores),
+        "summary": summarise(evaluation),
+        "best": list(summarise(evaluation).min()),
         "labels": OUTCOME_LABELS,
         "rules": RULES,
         "clip": scores.CLIP,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -26,6 +27,12 @@ def digest(content: Any) -> str:
     """
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -57,6 +64,18 @@ def flush(path: Path) -> None:
     """Wait until a file that was written by name is on the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let very many objects be made without the garbage collector going through them again and again."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def removal_pending(ongoing: Ongoing, success: Any, length: Length, years: Any) 
     success : array (draw x kind)
         P(removed | challenge) at the start.
     """
-    removed, _ = _pending(ongoing, success[:, None, :], length, years)
+    removed, _ = _pending(ongoing, success, length, years)
     return removed[:, -1, :]
 
 

@@ -23,7 +23,7 @@ from forecast.hazards import (
     true_values,
 )
 from forecast.schema import CAUSES, KINDS, RESULTS
-from forecast.spec import Effect, Normal, Shrinkage, Spec
+from forecast.spec import DECADE, Effect, Normal, Onset, Shrinkage, Spec
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -80,7 +80,15 @@ def _coding_error(coords: dict[str, Any]) -> Any:
     return pm.Normal("coding_error", dims=("spell", "latent"))
 
 
-def _scattered(name: str, level: str, of: str, prior_sd: float) -> Any:
+def _spread(name: str, prior: float | Normal, of: str) -> Any:
+    import pymc as pm
+
+    if isinstance(prior, Normal):
+        return pm.TruncatedNormal(name, prior.mean, prior.sd, lower=0.0, dims=of)
+    return pm.HalfNormal(name, prior, dims=of)
+
+
+def _scattered(name: str, level: str, of: str, prior: float | Normal) -> Any:
     """Return group effects, as multiples of a spread for each cause or kind.
 
     Not centred, also for other exits, where events are many: sampled as they are, the effects' spread
@@ -88,7 +96,7 @@ def _scattered(name: str, level: str, of: str, prior_sd: float) -> Any:
     """
     import pymc as pm
 
-    spread = pm.HalfNormal(f"{name}_sd", prior_sd, dims=of)
+    spread = _spread(f"{name}_sd", prior, of)
     return pm.Deterministic(name, spread * pm.Normal(f"{name}_z", dims=(level, of)), dims=(level, of))
 
 
@@ -99,7 +107,7 @@ def _onset_parameters(spec: Spec, coords: dict[str, Any]) -> dict[str, Any]:
     mean, sd = _priors([onset.baseline[cause] for cause in CAUSES])
     return {
         "baseline": pm.Normal("baseline", mean, sd, dims="cause"),
-        "period_effect": _drift(onset.period_sd),
+        "period_effect": _calendar(onset, coords["period"]),
         "group_effect": _scattered("group_effect", "group", "cause", onset.group_sd),
         "country_effect": _scattered("country_effect", "country", "cause", onset.country_sd),
         "beta": _effects("beta", "effect", onset.effects, onset.shrinkage, CAUSES),
@@ -111,16 +119,20 @@ def _priors(normals: list[Normal]) -> tuple[Any, Any]:
     return np.array([n.mean for n in normals]), np.array([n.sd for n in normals])
 
 
-def _drift(prior_sd: float) -> Any:
-    """Return a random walk over calendar periods that is zero in the last one.
+def _calendar(onset: Onset, periods: Any) -> Any:
+    """Return a random walk over calendar periods, about a trend if the spec has one, that is zero in the last one.
 
     The baseline is therefore the rate of the present, which is what is forecast from.
     """
     import pymc as pm
 
-    step = pm.HalfNormal("period_effect_sd", prior_sd, dims="cause")
+    step = _spread("period_effect_sd", onset.period_sd, "cause")
     walk = (step * pm.Normal("period_effect_z", dims=("period", "cause"))).cumsum(axis=0)
-    return pm.Deterministic("period_effect", walk - walk[-1], dims=("period", "cause"))
+    walk = walk - walk[-1]
+    if onset.drift:
+        mean, sd = _priors([onset.drift[cause] for cause in CAUSES])
+        walk = walk + pm.Normal("period_drift", mean, sd, dims="cause") * ((periods - periods[-1]) / DECADE)[:, None]
+    return pm.Deterministic("period_effect", walk, dims=("period", "cause"))
 
 
 def _effects(
@@ -148,13 +160,13 @@ def _effects(
     return pm.Deterministic(name, mean + scale * z, dims=level)
 
 
-def _slopes(prior_sd: float, coords: dict[str, Any]) -> Any:
+def _slopes(prior: float | Normal, coords: dict[str, Any]) -> Any:
     """Return each group's departure from the common effect, for effects that vary by group."""
     import pytensor.tensor as pt
 
     if not len(coords["slope"]):
         return pt.zeros((len(coords["group"]), 0))
-    return _scattered("group_slope", "group", "slope", prior_sd)
+    return _scattered("group_slope", "group", "slope", prior)
 
 
 def _onset_likelihood(design: xr.Dataset, stages: Stages, parameters: dict[str, Any], error: Any) -> None:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from forecast.errors import Problem
-from forecast.schema import TABLES, Row, faults
+from forecast.schema import TABLES, WORKINGS, Row, faults
 
 Numbered = tuple[int, Row]
+
+ROWS = {**TABLES, **WORKINGS}
+BAD = object()  # stands for a cell that cannot be read
 
 BOM = b"\xef\xbb\xbf"
 MOJIBAKE = ("Ã©", "Ã¤", "Ã¶", "Ã¼", "Ã¨", "â€", "Â ", "\ufffd")
@@ -114,7 +120,7 @@ def _split(file: str, text: str) -> tuple[list[tuple[int, list[str]]], list[Prob
 
 def check_header(file: str, header: list[str]) -> list[Problem]:
     """Return what is wrong with a header: wrong separator, missing, unknown, doubled or moved columns."""
-    expected = list(TABLES[file].model_fields)
+    expected = list(ROWS[file].model_fields)
     if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
         return [Problem(file, 1, None, separator, "columns are not separated by commas", "save as comma-separated CSV")]
     problems = [
@@ -150,15 +156,46 @@ def check_header(file: str, header: list[str]) -> list[Problem]:
 def parse_rows(
     file: str, header: list[str], lines: list[tuple[int, list[str]]]
 ) -> tuple[list[Numbered], list[Problem]]:
-    """Return typed rows and the problems of those that do not fit their types."""
+    """Return typed rows and the problems of those that do not fit their types.
+
+    A long table repeats its cells, so each different text of a column is read once; a row with a cell that
+    cannot be read is then looked at by itself.
+    """
+    row_type, names = ROWS[file], set(header)
+    whole = [len(fields) == len(header) and any(fields) for _, fields in lines]
+    columns = zip(*(fields for (_, fields), kept in zip(lines, whole, strict=True) if kept), strict=True)
+    typed = zip(*(_read_cells(file, name, texts) for name, texts in zip(header, columns, strict=False)), strict=True)
     rows: list[Numbered] = []
     problems: list[Problem] = []
-    for number, fields in lines:
+    for (number, fields), kept in zip(lines, whole, strict=True):
+        values = next(typed) if kept else (BAD,)
+        if BAD not in values:
+            rows.append((number, row_type.trusted(dict(zip(header, values, strict=True)), names)))
+            continue
         row, found = _parse_row(file, number, header, fields)
         problems += found
         if row is not None:
             rows.append((number, row))
     return rows, problems
+
+
+def _read_cells(file: str, column: str, texts: Sequence[str]) -> Iterator[Any]:
+    """Return the value of each cell of a column, or BAD."""
+    known = _readable_cells(file, column, set(texts))
+    return map(known.get, texts, repeat(BAD))
+
+
+def _readable_cells(file: str, column: str, texts: set[str]) -> dict[str, Any]:
+    """Return the value of each text of a column that can be read."""
+    field = ROWS[file].model_fields[column]
+    typed: Any = Annotated[field.annotation, *field.metadata]
+    read = TypeAdapter[Any](typed, config=ConfigDict(allow_inf_nan=False)).validate_python
+    values = {}
+    for text in texts:
+        if _damaged_text(file, None, column, text) is None:
+            with suppress(ValidationError):
+                values[text] = read(text)
+    return values
 
 
 def _parse_row(file: str, number: int, header: list[str], fields: list[str]) -> tuple[Row | None, list[Problem]]:
@@ -190,7 +227,7 @@ def validate_row(file: str, number: int | None, cells: dict[str, str]) -> tuple[
     """Return the typed row, or the problems that keep it from being one."""
     problems = [problem for name, text in cells.items() if (problem := _damaged_text(file, number, name, text))]
     try:
-        row = TABLES[file].model_validate(cells)
+        row = ROWS[file].model_validate(cells)
     except ValidationError as error:
         return None, problems + [Problem(file, number, *fault) for fault in faults(error)]
     return (None if problems else row), problems

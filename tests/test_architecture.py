@@ -13,7 +13,8 @@ PACKAGE = Path(forecast.__file__).parent
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "schema", "files", "scores", "engine", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
+    "errors", "schema", "files", "scores", "engine", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
+    "outcomes", "covariates", "panel", "fetching",
     "hazards", "kernel", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "changes", "claims", "ledger", "resolution", "track_record", "plots", "report", "evaluation",
     "publishing", "cli", "__main__",
 )  # fmt: skip

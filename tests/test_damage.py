@@ -10,6 +10,7 @@ from forecast.checks import check_study
 from forecast.data import load_data
 from forecast.errors import DataError
 from forecast.schema import TABLES
+from forecast.tables import read_table, validate_row
 
 FREE_TEXT = {"name", "note", "leader"}
 DATES = {"start", "end", "entered", "observed_on", "known_on"}
@@ -578,3 +579,14 @@ def test_one_lost_source_is_reported_in_every_row_that_cites_it(tiny_tables):
 def test_a_damaged_real_study_is_named(study_copy):
     set_cells(R, 5000, value="7")(study_copy.data)
     assert found(study_copy.data, R, 5000, "value")
+
+
+def test_rows_read_column_by_column_are_the_rows_read_one_by_one(repository):
+    for file in TABLES:
+        rows, problems = read_table(repository / "data" / file)
+        assert problems == []
+        with (repository / "data" / file).open(encoding="utf-8", newline="") as table:
+            for (number, row), cells in zip(rows[:2000], csv.DictReader(table), strict=False):
+                alone, _ = validate_row(file, number, cells)
+                assert row == alone
+                assert row.model_dump() == alone.model_dump()

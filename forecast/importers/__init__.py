@@ -1,4 +1,4 @@
-"""The public data sets that a study is compared with: name, usual file names, citation.
+"""The public data sets that a study is compared with or built from: name, usual file names, citation.
 
 Each has a module of its name with one function, ``read(path)``, which returns the publisher's file as a
 tidy table in this package's words. No file is shipped: users bring the publishers' own.
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PublicData:
-    """A public data set: its module here, the file names it usually has, and what to cite."""
+    """A public data set: its module here, words of its usual file names (and words that they do not have), its citation."""
 
     name: str
     patterns: tuple[str, ...]
     citation: str
+    others: tuple[str, ...] = ()
 
     def find(self, folder: Path) -> Path | None:
         """Return the data set's file in a folder, the last by name if there are several, or None."""
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".csv", ".txt", ".tsv", ".tab"})
-        return next((path for path in reversed(files) if any(p in path.name.lower() for p in self.patterns)), None)
+        return next((path for path in reversed(files) if self.is_named(path.name.lower())), None)
+
+    def is_named(self, file: str) -> bool:
+        """Return whether a file name in lower case is one that the data set usually has."""
+        return any(word in file for word in self.patterns) and not any(word in file for word in self.others)
 
     def read(self, path: Path) -> pd.DataFrame:
         """Return the file as a tidy table; see the module of the data set's name."""
@@ -44,8 +49,21 @@ REGISTRY = {
         PublicData("cow_wars", ("war_inter", "inter-statewar"), "Sarkees & Wayman 2010, Resort to War"),
         PublicData("ucdp", ("ucdp",), "Gleditsch et al. 2002; Davies et al. 2025, Journal of Peace Research"),
         PublicData("gsdb", ("gsdb",), "Felbermayr et al. 2020; Syropoulos et al. 2024"),
-        PublicData("vdem", ("vdem", "v-dem"), "Coppedge et al., V-Dem"),
+        PublicData("vdem", ("vdem", "v-dem"), "Coppedge et al., V-Dem", ("region",)),
         PublicData("gwf", ("gwf",), "Geddes, Wright & Frantz 2014, Perspectives on Politics 12(2)"),
         PublicData("nmc", ("nmc",), "Singer 1987, National Material Capabilities"),
+        PublicData("vdem_region", ("region",), "Coppedge et al., V-Dem (e_regionpol_6C)"),
+        PublicData("reign", ("reign",), "Bell, Besaw & Frank 2021, REIGN", ("leader", "regime")),
+        PublicData("reign_leaders", ("leaderlist", "leader_list"), "Bell, Besaw & Frank 2021, REIGN"),
+        PublicData("reign_regimes", ("regime_list", "regimelist"), "Bell, Besaw & Frank 2021, REIGN"),
+        PublicData(
+            "cow_intra", ("war_intra", "intra-state", "intrastate"), "Sarkees & Wayman 2010; Dixon & Sarkees 2016"
+        ),
+        PublicData("gw_states", ("gw_states", "iisystem"), "Gleditsch & Ward 1999, International Interactions 25(4)"),
+        PublicData("cow_states", ("cow_states", "states2016"), "Correlates of War Project, State System Membership"),
+        PublicData("epr", ("epr_", "epr-"), "Vogt et al. 2015, Journal of Conflict Resolution 59(7)"),
+        PublicData("gdp_pop", ("gdp_pop",), "Fariss et al. 2022, Journal of Conflict Resolution 66(3)"),
+        PublicData("wdi_gdp", ("wdi", "ny.gdp"), "World Bank, World Development Indicators", ("infant", "imrt")),
+        PublicData("infant_mortality", ("infant", "imrt"), "World Bank, World Development Indicators"),
     )
 }

@@ -45,7 +45,8 @@ def read(path: Path) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``id``, ``state`` (number), ``leader``, ``start``, ``end``, ``exit`` (this package's words, or
-        ``irregular`` where the publisher does not say by whom, or missing).
+        ``irregular`` where the publisher does not say by whom, or missing), ``armed`` (removed by rebels,
+        and not by unarmed protest).
     """
     table, _ = read_layout(path, "archigos", LAYOUTS)
     return pd.DataFrame(
@@ -56,6 +57,7 @@ def read(path: Path) -> pd.DataFrame:
             "start": days(table, "start"),
             "end": days(table, "end"),
             "exit": [manner(*pair) for pair in zip(table["exit"], table["exitcode"], strict=True)],
+            "armed": table["exitcode"].str.contains("Rebels", regex=False),
         }
     )
 

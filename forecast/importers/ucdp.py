@@ -16,12 +16,20 @@ LAYOUTS: tuple[Columns, ...] = (
         "gwno_a_2nd": ("gwno_a_2nd",),
         "gwno_b": ("gwno_b",),
         "gwno_b_2nd": ("gwno_b_2nd",),
+        "over": ("incompatibility",),
         "intensity": ("intensity_level",),
         "type": ("type_of_conflict",),
     },
 )
-SIDES = ["gwno_a", "gwno_a_2nd", "gwno_b", "gwno_b_2nd"]
-INTER_STATE = ("2", "interstate")
+SIDES = {"gwno_a": "a", "gwno_a_2nd": "a ally", "gwno_b": "b", "gwno_b_2nd": "b ally"}
+TYPES = {
+    "1": "extrasystemic",
+    "2": "interstate",
+    "3": "intrastate",
+    "4": "internationalised",
+    "II": "internationalised",
+}
+OVER = {"1": "territory", "2": "government", "3": "both"}
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -30,18 +38,27 @@ def read(path: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``conflict``, ``year``, ``state``, ``inter_state``, ``war`` (1,000 battle deaths in the year).
+        ``conflict``, ``year``, ``state``, ``side`` (``a``, ``a ally``, ``b``, ``b ally``; the government is side a),
+        ``type`` (extrasystemic, interstate, intrastate, internationalised), ``over`` (territory, government, both),
+        ``inter_state``, ``intensity`` (1: 25 battle deaths in the year, 2: 1,000), ``war`` (intensity 2).
     """
     table, _ = read_layout(path, "ucdp", LAYOUTS)
-    sides = table.melt(["conflict", "year", "intensity", "type"], SIDES, value_name="state")
+    key = ["conflict", "year", "over", "intensity", "type"]
+    sides = table.melt(key, list(SIDES), var_name="side", value_name="state")
     sides = sides.assign(state=sides["state"].str.split(",")).explode("state", ignore_index=True)
+    kind = sides["type"].replace(TYPES)
+    intensity = integers(sides, "intensity")
     rows = pd.DataFrame(
         {
             "conflict": sides["conflict"],
             "year": integers(sides, "year"),
             "state": integers(sides.assign(state=sides["state"].str.strip()), "state"),
-            "inter_state": sides["type"].isin(INTER_STATE),
-            "war": integers(sides, "intensity") == 2,
+            "side": sides["side"].map(SIDES),
+            "type": kind,
+            "over": sides["over"].replace(OVER),
+            "inter_state": kind == "interstate",
+            "intensity": intensity,
+            "war": intensity == 2,
         }
     )
-    return rows.dropna(subset="state").drop_duplicates(ignore_index=True)
+    return rows.dropna(subset="state").drop_duplicates(["conflict", "year", "state"], ignore_index=True)
