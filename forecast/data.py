@@ -20,7 +20,7 @@ import forecast
 from forecast.checks import Tables, check_tables, read_study
 from forecast.errors import DataError, Problem, UsageError
 from forecast.files import digest, locked, remove_leftovers, uncollected, write_atomically
-from forecast.schema import TABLES, WORKINGS, Codebook, Row, read_codebook
+from forecast.schema import TABLES, Codebook, Row, read_codebook
 from forecast.tables import format_rows
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ EVENT_KEY = ["event_id"]
 EVENT_ORDER = ["country", "start", "event_id"]
 TABLE_NAMES = ("countries", "leaders", "events", "indicators")
 DATES = ("start", "end", "entered", "observed_on", "known_on")
-CODEBOOK, SOURCES, SOUND = "codebook.toml", "sources.bib", "sound"
+CODEBOOK, SOUND = "codebook.toml", "sound"
 READING_KEY = ["country", "indicator", "observed_on", "coder"]
 
 
@@ -197,9 +197,10 @@ def load_data(folder: Path | str, kept: Path | None = None) -> Data:
             raise DataError(problems)
         if problems := check_tables(tables):
             raise DataError(problems)
-        if kept is not None and before is not None and before == _contents(folder):
-            _remember(before, kept)
-        return view_tables(tables)
+        data = view_tables(tables)
+    if kept is not None and before is not None and before == _contents(folder):
+        _remember(before, kept)
+    return data
 
 
 def view_tables(tables: Tables) -> Data:
@@ -209,8 +210,8 @@ def view_tables(tables: Tables) -> Data:
 
 def _contents(folder: Path) -> dict[str, bytes] | None:
     try:
-        workings = [file for file in WORKINGS if (folder / file).is_file()]
-        return {file: (folder / file).read_bytes() for file in (*TABLES, *workings, CODEBOOK, SOURCES)}
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+        return {path.name: path.read_bytes() for path in files}
     except OSError:
         return None
 
@@ -218,7 +219,12 @@ def _contents(folder: Path) -> dict[str, bytes] | None:
 def _read_known(folder: Path, kept: Path) -> dict[str, str] | None:
     """Return the text of the tables if exactly these files were found sound before."""
     contents, stamp = _contents(folder), kept / SOUND
-    if contents is None or not stamp.is_file() or stamp.read_text(encoding="utf-8") != _stamp_of(contents):
+    if (
+        contents is None
+        or not set(TABLES) <= set(contents)
+        or not stamp.is_file()
+        or stamp.read_text(encoding="utf-8") != _stamp_of(contents)
+    ):
         return None
     return {file: contents[file].decode() for file in TABLES}
 

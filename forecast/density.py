@@ -214,7 +214,10 @@ def _coordinates(posterior: xr.Dataset, block: Block) -> xr.DataArray | None:
         return None
     effect = posterior[name]
     if name == "period_effect":
+        years = effect["period"].diff("period")
         effect = effect.diff("period")  # the walk's first step is not known: only differences enter
+        if "period_drift" in posterior:
+            effect = effect - posterior["period_drift"] * years / DECADE
     return effect / posterior[f"{name}_sd"]
 
 

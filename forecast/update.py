@@ -27,7 +27,7 @@ from forecast.inference import Diagnostics, Fit, describe_run, fit, fit_path, lo
 from forecast.likelihood import log_likelihood
 from forecast.psis import effective_draws, resample, smooth_weights
 from forecast.schema import CAUSES
-from forecast.spec import Spec
+from forecast.spec import DECADE, Spec
 
 K_LIMIT = 0.7  # of the Pareto shape: above it the weights have no reliable mean (Vehtari et al. 2024)
 CONTENTS = {  # all that a row's or a challenge's likelihood looks at
@@ -164,7 +164,7 @@ def grow(parent: Fit, design: xr.Dataset, rng: np.random.Generator) -> tuple[xr.
     grown = {str(name): _extend(posterior, str(name), design, rng) for name in posterior}
     log_ratio = np.zeros(posterior.sizes["chain"] * posterior.sizes["draw"])
     if design.sizes["period"] > posterior.sizes["period"]:
-        grown |= _walk_on(posterior, design, rng)
+        grown |= _walk_on(posterior, design, parent.spec.onset.period_years, rng)
         after, before = (_baseline_prior(draws["baseline"], parent.spec) for draws in (grown, posterior))
         log_ratio = after - before
     dims = {str(dim) for values in grown.values() for dim in values.dims}
@@ -186,12 +186,15 @@ def _extend(posterior: xr.Dataset, name: str, design: xr.Dataset, rng: np.random
     return xr.concat([values, fresh], str(level))
 
 
-def _walk_on(posterior: xr.Dataset, design: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.DataArray]:
+def _walk_on(
+    posterior: xr.Dataset, design: xr.Dataset, years: int, rng: np.random.Generator
+) -> dict[str, xr.DataArray]:
     """Return baseline and period effects after the random walk went on; they are relative to the new last period."""
     effect, step = (posterior[name].drop_vars(list(posterior[name].coords)) for name in ("period_effect", "period_effect_sd"))  # fmt: skip
     effect, count = effect.transpose("chain", "draw", "period", "cause"), design.sizes["period"] - effect.sizes["period"]  # fmt: skip
     noise = xr.DataArray(rng.normal(size=(*effect.shape[:2], count, effect.shape[3])), dims=effect.dims)
-    walk = (step * noise).transpose(*effect.dims).cumsum("period")
+    trend = posterior["period_drift"].drop_vars("cause") * years / DECADE if "period_drift" in posterior else 0.0
+    walk = (step * noise + trend).transpose(*effect.dims).cumsum("period")
     last = walk.isel(period=-1)
     whole = xr.concat([effect, walk], "period") - last
     return {"baseline": posterior["baseline"].drop_vars("cause") + last, "period_effect": whole}
