@@ -198,7 +198,8 @@ def _cut_spell(data: Data, country: _Country, spell: Any) -> tuple[Days, Any]:
 def _cut_days(country: _Country, entered: Any) -> Days:
     """Return every day on which something in a country may change."""
     ended = country.ends[~np.isnat(country.ends)]
-    clocks = np.concatenate([[entered] * country.tenure, ended[: len(ended) * country.recency]]).astype("datetime64[s]")
+    since = np.array([entered], dtype="datetime64[s]")
+    clocks = np.concatenate([since[: int(country.tenure)], ended[: len(ended) * country.recency]])
     hands = clocks[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
     days: Days = np.concatenate([country.readings, country.starts, ended, hands.ravel(), country.periods])
     return days

@@ -159,8 +159,8 @@ class Lesson(Part):
 
         Examples
         --------
-        >>> Lesson(mean=1.0, sd=0.5).inform(Normal(mean=0.0, sd=0.5), 0.25)
-        Normal(mean=0.2, sd=0.447213595499958)
+        >>> Lesson(mean=1.0, sd=0.5).inform(Normal(mean=0.0, sd=1.0), 0.25)
+        Normal(mean=0.5, sd=0.7071067811865476)
         """
         own, added = 1 / prior.sd**2, discount / self.sd**2
         return Normal(mean=(own * prior.mean + added * self.mean) / (own + added), sd=(own + added) ** -0.5)

@@ -265,12 +265,12 @@ def test_base_rates_count_the_leader_table(tiny_fit, tiny_data):
 
     for name, some in (
         ("all leader-years fitted", rows),
-        ("group central_asia", [row for row in rows if row["country"] == "KGZ"]),
+        ("group central asia", [row for row in rows if row["country"] == "KGZ"]),
     ):
         assert table.loc[name, "coups"] == sum(row["exit"] == "coup" for row in some)
         assert table.loc[name, "revolutions"] == sum(row["exit"] == "revolution" for row in some)
         assert table.loc[name, "leader-years"] == pytest.approx(days(some) / YEAR)
-    assert table.loc["group central_asia", "revolutions"] == 3
+    assert table.loc["group central asia", "revolutions"] == 3
     war = table.loc["state at war"]
     assert 0 < war["leader-years"] < table.loc["all leader-years fitted", "leader-years"]
 
