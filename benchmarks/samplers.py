@@ -86,7 +86,7 @@ def run_nutpie(design: Any, spec: Any, sizes: Any) -> tuple[Draws, float]:
 
 
 def run_pymc(design: Any, spec: Any, sizes: Any) -> tuple[Draws, float]:
-    """Sample the plain PyMC model with PyMC's own NUTS."""
+    """Sample the plain PyMC model with PyMC's own NUTS; where nutpie is installed, PyMC takes that by default."""
     import pymc as pm
 
     from forecast.model import build_model
@@ -106,6 +106,7 @@ def run_pymc(design: Any, spec: Any, sizes: Any) -> tuple[Draws, float]:
             tune=sizes.tune,
             chains=sizes.chains,
             cores=1,
+            nuts_sampler="pymc",
             step=step,
             initvals=points,
             random_seed=sizes.seed,
