@@ -287,7 +287,11 @@ def test_rows_are_added_from_standard_input(tiny_tables):
     ("content", "message"),
     [
         pytest.param(HEADER + LINE + NEXT_LINE.replace("0.3", "0.9"), "new row 2 for indicators.csv", id="one-bad-row"),
-        pytest.param(HEADER + LINE + LINE.replace("0.3", "0.31"), "new row 2 for indicators.csv, column observed_on", id="a-key-twice"),
+        pytest.param(
+            HEADER + LINE + LINE.replace("0.3", "0.31"),
+            "new row 2 for indicators.csv, column observed_on",
+            id="a-key-twice",
+        ),
         pytest.param(HEADER + LINE.replace("0.3", "x"), "rows.csv, row 2, column value: 'x'", id="no-number"),
         pytest.param(LINE, "rows.csv, row 1, column country: the column is missing", id="no-header"),
         pytest.param("", "rows.csv: the file is empty", id="empty"),
