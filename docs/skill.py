@@ -28,7 +28,7 @@ def lines_of(scores: pd.DataFrame, forecasts: pd.DataFrame, outcome: str) -> lis
     """Return one outcome's table."""
     own = scores[(scores["outcome"] == outcome) & (scores["rows"] == scores["rows"].iloc[0])]
     wide = own.pivot_table(index="model", columns="score", values="value")
-    gain = own[own["score"] == "log"].set_index("model")[["gain", "gain_low", "gain_high"]]
+    gain = own[own["score"] == "log_score"].set_index("model")[["gain", "gain_low", "gain_high"]]
     rows = forecasts[(forecasts["outcome"] == outcome) & forecasts["observed"].notna()]
     expected = rows.groupby("model")["probability"].sum()
     happened = rows[rows["model"] == rows["model"].iloc[0]]["observed"].sum()
@@ -36,13 +36,13 @@ def lines_of(scores: pd.DataFrame, forecasts: pd.DataFrame, outcome: str) -> lis
         f"## {outcome.replace('_', ' ').capitalize()}: {happened:.0f} in {len(rows) // rows['model'].nunique()} country-years",
         "",
     ]
-    columns = [name for name in ("log", "brier", "auc", "average_precision") if name in wide]
+    columns = [name for name in ("log_score", "brier", "auc", "average_precision") if name in wide]
     head += [
         "| model | " + " | ".join(columns) + " | expected | gain of ours on log (90%) |",
         "|---|" + "---:|" * (len(columns) + 2),
     ]
     body = []
-    for model, line in wide.sort_values("log").iterrows():
+    for model, line in wide.sort_values("log_score").iterrows():
         part = gain.loc[model] if model in gain.index else None
         text = (
             ""
