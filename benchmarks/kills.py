@@ -21,10 +21,17 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
+import arviz_stats  # noqa: F401 - loaded here so that the forked processes need not
 import numpy as np
+import nutpie  # noqa: F401
 
+import forecast.changes
+import forecast.density
+import forecast.ledger
+import forecast.track_record
 from forecast.cli import app
 from forecast.data import load_data
 from forecast.inference import load_fit
@@ -143,6 +150,8 @@ def main() -> None:
                 break
             wrong += inspect(study, acknowledged, rows)
             rows = len(read_ledger(study / "reports" / "ledger.csv"))
+            if number % 20 < together:
+                print({**tally, "problems": len(wrong)}, flush=True)
         for n, verb in enumerate(("add", "update", "record")):
             run_whole(verb, -n - 10, study, out, rng)
         left = [path.name for path in study.rglob(".*") if path.is_file() and path.name != ".lock"]
