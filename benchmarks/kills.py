@@ -1,6 +1,6 @@
 """Kill `add`, `update` and `record` at random moments, some in pairs, and see that nothing that was acknowledged is lost.
 
-python benchmarks/kills.py [--kills 200] [--seed 1]
+OMP_NUM_THREADS=1 python benchmarks/kills.py [--kills 200] [--seed 1]
 
 Each run is a process of its own that is forked from this one, so that a kill falls into the work and not into imports. After each
 kill the tables must be sound, every row whose add was acknowledged must be there once, the ledger must verify
@@ -21,15 +21,19 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
+import arviz_stats
 import numpy as np
+import nutpie
 
+import forecast.changes
+import forecast.density
+import forecast.ledger
 from forecast.cli import app
 from forecast.data import load_data
 from forecast.inference import load_fit
 from forecast.ledger import read_ledger
 
+LOADED = (arviz_stats, nutpie, forecast.changes, forecast.density, forecast.ledger)  # so that a forked process need not
 STUDY = Path(__file__).parent.parent / "tests" / "tiny"
 SMALL = "\n[sampling]\ndraws = 100\ntune = 200\nchains = 2\n\n[gate]\nrhat = 10.0\ness = 1.0\ndivergences = 1000\n"
 VERBS = ("add", "add", "update", "record")
@@ -99,56 +103,81 @@ def inspect(study: Path, acknowledged: list[int], rows: int) -> list[str]:
     return wrong
 
 
+class Loop:
+    """The study under attack, what was acknowledged, and a tally."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.rng, self.out, self.study = np.random.default_rng(seed), folder, make_study(folder / "study")
+        self.number, self.acknowledged, self.wrong = 0, [], []
+        run_whole("update", -1, self.study, folder, self.rng)  # samples: there is no fit yet
+        self.lengths = {
+            verb: run_whole(verb, -n - 2, self.study, folder, self.rng)
+            for n, verb in enumerate(("add", "update", "record"))
+        }
+        self.rows = self.count_rows()
+        self.tally = {
+            "killed": 0,
+            "finished first": 0,
+            "refused": 0,
+            "killed in pairs": 0,
+            **dict.fromkeys(self.lengths, 0),
+        }
+
+    def count_rows(self) -> int:
+        """Return how many rows the ledger has."""
+        return len(read_ledger(self.study / "reports" / "ledger.csv"))
+
+    def strike(self, together: int) -> None:
+        """Start one verb or two at once, kill each at a random moment, and inspect the study."""
+        batch = []
+        for _ in range(together):
+            verb, self.number = str(self.rng.choice(VERBS)), self.number + 1
+            arguments = command(verb, self.number, self.study, self.rng)
+            batch.append((verb, self.number, start(arguments, self.out / f"{self.number}.json")))
+        for verb, own, child in batch:
+            time.sleep(float(self.rng.uniform(0, 1.1 * self.lengths[verb] * together)))
+            if self.rng.random() < 0.9:
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            self.account(verb, own, together)
+        self.wrong += inspect(self.study, self.acknowledged, self.rows)
+        self.rows = self.count_rows()
+
+    def account(self, verb: str, own: int, together: int) -> None:
+        """Enter what became of a process into the tally."""
+        done = self.out / f"{own}.json"
+        if not done.exists():
+            self.tally["killed"] += 1
+            self.tally["killed in pairs"] += together == 2
+            self.tally[verb] += 1
+            return
+        said = json.loads(done.read_text(encoding="utf-8"))
+        self.tally["refused" if said["code"] else "finished first"] += 1
+        if said["code"]:
+            self.wrong.append(f"{verb} ended with {said['code']}: {said['said'][-300:]}")
+        elif verb == "add":
+            self.acknowledged.append(own)
+
+
 def main() -> None:
     """Run the loop and print its figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Kill verbs at random moments and see that nothing is lost.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    rng = np.random.default_rng(given.seed)
     with tempfile.TemporaryDirectory() as folder:
-        study, out = make_study(Path(folder) / "study"), Path(folder)
-        run_whole("update", -1, study, out, rng)  # samples: there is no fit yet
-        lengths = {verb: run_whole(verb, -n - 2, study, out, rng) for n, verb in enumerate(("add", "update", "record"))}
-        print("seconds of a whole run:", {verb: round(seconds, 2) for verb, seconds in lengths.items()}, flush=True)
-        tally = {"killed": 0, "finished first": 0, "refused": 0, "in pairs": 0, **dict.fromkeys(lengths, 0)}
-        acknowledged, rows, number, wrong = [], len(read_ledger(study / "reports" / "ledger.csv")), 0, []
-        while tally["killed"] < given.kills:
-            together = 2 if rng.random() < 0.3 else 1
-            batch = []
-            for _ in range(together):
-                verb = str(rng.choice(VERBS))
-                number += 1
-                batch.append((verb, number, start(command(verb, number, study, rng), out / f"{number}.json")))
-            for verb, own, child in batch:
-                time.sleep(float(rng.uniform(0, 1.1 * lengths[verb] * together)))
-                os.kill(child, signal.SIGKILL) if rng.random() < 0.9 else None
-                _, status = os.waitpid(child, 0)
-                done = out / f"{own}.json"
-                if not done.exists():
-                    assert os.WIFSIGNALED(status)
-                    tally["killed"] += 1
-                    tally["in pairs"] += together == 2
-                    tally[verb] += 1
-                    continue
-                said = json.loads(done.read_text(encoding="utf-8"))
-                tally["finished first" if said["code"] == 0 else "refused"] += 1
-                if said["code"]:
-                    wrong.append(f"{verb} ended with {said['code']}: {said['said'][-300:]}")
-                elif verb == "add":
-                    acknowledged.append(own)
-                elif verb == "record":
-                    rows = max(rows, sum(int(line.split()[0]) for line in said["said"].splitlines() if "new rows in the ledger" in line))  # fmt: skip
-            if len(wrong) > 20:
-                break
-            wrong += inspect(study, acknowledged, rows)
-            rows = len(read_ledger(study / "reports" / "ledger.csv"))
+        loop = Loop(Path(folder), given.seed)
+        print("seconds of a whole run:", {verb: round(value, 2) for verb, value in loop.lengths.items()}, flush=True)
+        while loop.tally["killed"] < given.kills and len(loop.wrong) < 20:
+            loop.strike(2 if loop.rng.random() < 0.3 else 1)
+            if loop.number % 10 == 0:
+                print({**loop.tally, "problems": len(loop.wrong)}, flush=True)
         for n, verb in enumerate(("add", "update", "record")):
-            run_whole(verb, -n - 10, study, out, rng)
-        left = [path.name for path in study.rglob(".*") if path.is_file() and path.name != ".lock"]
-        print({**tally, "adds acknowledged": len(acknowledged), "rows in the ledger": rows, "problems": len(wrong), "leftovers at the end": len(left)})  # fmt: skip
-        print(*wrong, sep="\n")
-    sys.exit(bool(wrong))
+            run_whole(verb, -n - 10, loop.study, loop.out, loop.rng)  # works without repair
+        left = [path.name for path in loop.study.rglob(".*") if path.is_file() and path.name != ".lock"]
+        print({**loop.tally, "adds acknowledged": len(loop.acknowledged), "rows in the ledger": loop.count_rows(), "problems": len(loop.wrong), "leftovers": len(left)})  # fmt: skip
+        print(*loop.wrong, sep="\n")
+    sys.exit(bool(loop.wrong))
 
 
 def run_whole(verb: str, number: int, study: Path, out: Path, rng: np.random.Generator) -> float:

@@ -120,15 +120,14 @@ def _indicators(before: Data, after: Data) -> list[str]:
 
 def recode(before: Data, after: Data) -> Data:
     """Return an earlier view with its rows as a later view codes them, ended where the earlier one ends."""
-    clipped = replace(after, corrected={}).as_of(before.known_to)
-    kept = {}
+    stamp, kept = pd.Timestamp(before.known_to), {}
     for name, key in KEYS.items():
-        rows = getattr(clipped, name)
-        own = pd.MultiIndex.from_frame(rows[key]).isin(pd.MultiIndex.from_frame(getattr(before, name)[key]))
-        kept[name] = rows[own].reset_index(drop=True)
-    later = after.indicators
-    corrected = later[_keys(later).isin(_keys(before.indicators))]  # also by rows that were known only later
-    return replace(clipped, **{**kept, "indicators": corrected.reset_index(drop=True)})
+        rows = getattr(after, name)
+        rows = rows[pd.MultiIndex.from_frame(rows[key]).isin(pd.MultiIndex.from_frame(getattr(before, name)[key]))]
+        if "known_on" in rows:  # a correction is taken as if it had been known
+            rows = rows.assign(known_on=rows["known_on"].where(rows["known_on"] <= stamp, stamp))
+        kept[name] = rows.reset_index(drop=True)
+    return replace(after, corrected={}, **kept).as_of(before.known_to)
 
 
 def _with_readings(after: Data, known: pd.MultiIndex, names: Any) -> Data:

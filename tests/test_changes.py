@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.changes import EVENTS, NOISE, RECODING, explain_change, preview
+from forecast.changes import EVENTS, NOISE, RECODING, explain_change, preview, recode
 from forecast.errors import UsageError
 from forecast.schema import OUTCOMES
 
@@ -77,6 +77,21 @@ def test_a_recoding_is_told_from_news(root, tiny_data):
     assert set(parts_of(table).index) == {RECODING, EVENTS, NOISE}
     assert abs(table.loc[RECODING, "survives_unchallenged"]) > 0.005
     assert (table.loc[EVENTS] == 0).all()
+
+
+def test_a_corrected_event_is_a_recoding(tiny_data):
+    """The correction is known only later; what it says of the past still counts as re-coding, and its end as news."""
+    before, stamp = tiny_data.as_of(EARLIER), pd.Timestamp("2022-05-01").as_unit("s")
+    past = tiny_data.events["event_id"] == before.events["event_id"].iloc[-1]
+    events = tiny_data.events.assign(
+        armed=tiny_data.events["armed"] ^ past, known_on=tiny_data.events["known_on"].mask(past, stamp)
+    )
+    after = replace(tiny_data, events=events, corrected={}).as_of(LATER)
+    seen = recode(before, after)
+    assert list(seen.events["event_id"]) == list(before.events["event_id"])
+    assert (seen.events["armed"] != before.events["armed"]).sum() == 1
+    assert seen.known_to == before.known_to
+    assert len(seen.indicators) == len(before.indicators)
 
 
 def test_nothing_new_moves_nothing(root, tiny_data):
