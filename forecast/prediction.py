@@ -212,7 +212,8 @@ def look_ahead(fit: Fit, data: Data, question: Question) -> Outlook:
     moments = future_moments(data, question)
     names = list(fit.design.indexes["indicator"])
     scaling = fit.design[["location", "scale", "sd"]].to_dataframe()
-    columns = [rescale(*measure(data, name, moments), scaling.loc[name]) for name in names]
+    about = (data, question.country, question.spell, question.as_of, question.horizon)
+    columns = [rescale(*_measured(*about, name), scaling.loc[name]) for name in names]
     centre, spread = (np.stack([column[part] for column in columns], axis=1) for part in (0, 1))
     low, high = _ranges(data, names)
     location, scale = scaling["location"].to_numpy(), scaling["scale"].to_numpy()
@@ -300,14 +301,25 @@ def respond(fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, 
 
 def future_moments(data: Data, question: Question) -> pd.DataFrame:
     """Return one line per month of the horizon, in the form that `design.measure` takes."""
-    ends = month_ends(question.as_of, question.horizon)
-    starts = pd.DatetimeIndex([pd.Timestamp(question.as_of), *ends[:-1]])
-    spell = data.leaders.set_index("spell_id").loc[question.spell]
-    entered = spell["start"] if pd.isna(spell["entered"]) else spell["entered"]
+    return _moments(data, question.country, question.spell, question.as_of, question.horizon).copy()
+
+
+@lru_cache(maxsize=64)
+def _moments(data: Data, country: str, spell: str, as_of: date, horizon: int) -> pd.DataFrame:
+    ends = month_ends(as_of, horizon)
+    starts = pd.DatetimeIndex([pd.Timestamp(as_of), *ends[:-1]])
+    leader = data.leaders.set_index("spell_id").loc[spell]
+    entered = leader["start"] if pd.isna(leader["entered"]) else leader["entered"]
     return pd.DataFrame({
-        "country": question.country, "known": pd.Timestamp(question.as_of), "now": pd.Timestamp(question.as_of), "start": starts, "end": ends,
+        "country": country, "known": pd.Timestamp(as_of), "now": pd.Timestamp(as_of), "start": starts, "end": ends,
         "middle": starts + (ends - starts) / 2, "entered": entered,
     })  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _measured(data: Data, country: str, spell: str, as_of: date, horizon: int, name: str) -> tuple[Any, Any]:
+    """Return an indicator in the months ahead; every answer about the same leader reads it once."""
+    return measure(data, name, _moments(data, country, spell, as_of, horizon))
 
 
 def stack_draws(posterior: xr.Dataset) -> dict[str, Any]:

@@ -140,6 +140,7 @@
     }
     const command = Object.entries(settings).map(([name, value]) => ` --set ${name}=${value}`).join("");
     document.getElementById("explorer-command").textContent = section.dataset.command + command;
+    document.getElementById("explorer-same").hidden = !command; // without settings, predict uses every draw
     document.getElementById("explorer-said").textContent =
       `${Object.keys(settings).length || "No"} setting${Object.keys(settings).length === 1 ? "" : "s"}. Coup ${percent(now.coup.probability)}, revolution ${percent(now.revolution.probability)}.`;
     return now;
