@@ -1,51 +1,45 @@
 """The panel's indicators: what a contemporary could say of each country at the end of each year.
 
-Every indicator is a number for a country on the last day of a year, made from facts of that day or earlier: what a
-state is (regime, leader, wars, campaigns, sanctions) is known at once, statistics of a year only in the next. Histories
-of coups are also brought up to date on the day of an event. A reading is written where the value changes.
+Every reading is dated by the day on which it could be known, and made of nothing later: what a state is (regime, leader,
+wars, campaigns, sanctions) is known at the end of its year, a statistic of a year at the end of the next. Histories of
+coups are also brought up to date on the day of an event. A reading is written where the value changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from forecast import sanctions
 from forecast.importers.names import country_code
 
 type Tables = Mapping[str, pd.DataFrame]
 type Values = pd.DataFrame  # country, day, value, and low and high where the source has them
+type Make = Callable[[Tables], Values]
 
+LISTED = Path(__file__).parent / "covariates.toml"
 FIRST = 1949  # the end of this year is the first day on which anything is read
 YEAR = 365.25
 NEVER = 60.0  # years since the last attempt where there was none
-MILITARY = ("Military", "Military-Personal", "Indirect Military", "Party-Military", "Party-Personal-Military Hybrid", "Provisional - Military")  # fmt: skip
+MIDDLE = 0.4  # of electoral democracy, where coups are most frequent
 PARTY = ("Dominant Party", "Party-Personal", "Party-Military", "Party-Personal-Military Hybrid")
 PERSONAL = ("Personal Dictatorship", "Military-Personal", "Party-Personal", "Party-Personal-Military Hybrid")
-
-
-@dataclass(frozen=True)
-class Covariate:
-    """An indicator of the panel: how it is described, what it needs and how it is made."""
-
-    label: str
-    unit: str
-    range: tuple[float, float]
-    sources: tuple[str, ...]  # importers
-    cite: tuple[str, ...]  # keys of sources.bib
-    make: Callable[[Tables], Values]
-    absent: str = "missing"
-
-    @property
-    def entry(self) -> dict[str, Any]:
-        """The entry of the codebook."""
-        return {
-            "label": self.label, "unit": self.unit, "range": list(self.range), "role": "measured", "absent": self.absent,
-            "sources": ", ".join(self.cite),
-        }  # fmt: skip
+MILITARY = (
+    "Military", "Military-Personal", "Indirect Military", "Party-Military", "Party-Personal-Military Hybrid",
+    "Provisional - Military",
+)  # fmt: skip
+# What GSDB calls a kind of sanction, in the words of `sanctions.KINDS`; its trade sanctions bar anything from one good to
+# all trade. It does not give the senders' share of the target's trade.
+SANCTION_KINDS = {
+    "trade": "staple", "financial": "finance", "arms": "arms", "military": "arms", "travel": "persons", "other": "persons",
+}  # fmt: skip
+SENDERS = "large"
 
 
 def build(tables: Tables, countries: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -61,50 +55,64 @@ def build(tables: Tables, countries: pd.DataFrame) -> tuple[pd.DataFrame, dict[s
     Returns
     -------
     readings : pandas.DataFrame
-        ``country``, ``indicator``, ``observed_on``, ``value``, ``low``, ``high``, ``known_on``, ``sources``.
+        ``country``, ``indicator``, ``observed_on``, ``value``, ``low``, ``high``, ``known_on``, ``sources``. Both days
+        are the one on which the value could be known, so that a fit learns from what a forecast will have.
     entries : dict
     """
     tables = {**tables, "grid": list_days(countries, tables["events"])}
-    chosen = {name: item for name, item in COVARIATES.items() if all(source in tables for source in item.sources)}
-    parts = [_readings(name, item, item.make(tables)) for name, item in chosen.items()]
-    return pd.concat(parts, ignore_index=True), {name: item.entry for name, item in chosen.items()}
+    listed = tomllib.loads(LISTED.read_text(encoding="utf-8"))
+    chosen = {name: item for name, item in listed.items() if all(need in tables for need in item.get("needs", ()))}
+    readings = pd.concat([_readings(name, item, MAKERS[name](tables)) for name, item in chosen.items()])
+    entries = {
+        name: {**{key: item[key] for key in ("label", "unit", "range")}, "role": "measured",
+               "absent": item.get("absent", "missing"), "sources": ", ".join(item["cite"])}
+        for name, item in chosen.items()
+    }  # fmt: skip
+    return readings.reset_index(drop=True), entries
 
 
-def list_days(countries: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
-    """Return every country and year's end from `FIRST` to the last year of the events, with number and group.
-
-    A country stands in for all years up to its end, so that windows find what was read before they open.
-    """
-    last = int(events["start"].dt.year.max())
-    days = pd.DataFrame({"day": _ends(pd.Series(range(FIRST, last + 1)))})
-    first = countries.sort_values("start").drop_duplicates("country", keep="last")[["country", "gw_code", "group"]]
-    grid = first.merge(days, how="cross")
-    return grid.assign(year=grid["day"].dt.year)
-
-
-def _ends(years: pd.Series) -> pd.Series:
-    """Return the last day of each year."""
-    return pd.to_datetime(years.astype(str) + "-12-31").astype("datetime64[s]")
-
-
-def _readings(name: str, item: Covariate, values: Values) -> pd.DataFrame:
+def _readings(name: str, item: Mapping[str, Any], values: Values) -> pd.DataFrame:
     """Return values as readings: inside the scale, to four digits, and only where they change."""
     rows = values.dropna(subset=["value"]).sort_values(["country", "day"], kind="stable")
     for column in ("value", "low", "high"):
         given = rows[column] if column in rows else rows["value"]
-        rows[column] = given.astype(float).clip(*item.range).round(4)
-    same = rows[["country", "value", "low", "high"]].eq(rows[["country", "value", "low", "high"]].shift()).all(axis=1)
-    rows = rows[~same].drop_duplicates(["country", "day"], keep="last")
-    return pd.DataFrame({
-        "country": rows["country"], "indicator": name, "observed_on": rows["day"], "value": rows["value"],
-        "low": rows["low"], "high": rows["high"], "known_on": rows["day"], "sources": ";".join(item.cite),
-    })  # fmt: skip
+        rows[column] = given.astype(float).clip(*item["range"]).round(4)
+    rows = rows.drop_duplicates(["country", "day"], keep="last")[["country", "day", "value", "low", "high"]]
+    rows = rows[(rows.drop(columns="day") != rows.drop(columns="day").shift()).any(axis=1)]
+    dated = rows.rename(columns={"day": "observed_on"}).assign(known_on=rows["day"])
+    return dated.assign(indicator=name, sources=";".join(item["cite"]))
 
 
-# --- yearly tables ------------------------------------------------------------------------------------------------
+# --- tables of states and years -----------------------------------------------------------------------------------
 
 
-def yearly(table: pd.DataFrame, value: Any, lag: int = 0, **bounds: Any) -> Values:
+def list_days(countries: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
+    """Return every country and year's end from `FIRST` to the last year of the events.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``country``, ``group``, ``year``, ``day``, ``states`` (of the group in the panel on that day). A country
+        stands in for years outside the panel too, so that windows find what was read before they open.
+    """
+    years = pd.Series(range(FIRST, int(events["start"].dt.year.max()) + 1), name="year")
+    every = countries.sort_values("start").merge(pd.DataFrame({"year": years, "day": _ends(years)}), how="cross")
+    there = every[(every["start"] <= every["day"]) & ~(every["end"] <= every["day"])]
+    states = there.groupby(["group", "year"])["country"].nunique().rename("states")
+    grid = every.drop_duplicates(["country", "year"], keep="last")[["country", "group", "year", "day"]]
+    return grid.merge(states.reset_index(), on=["group", "year"], how="left").reset_index(drop=True)
+
+
+def _ends(years: pd.Series) -> pd.Series:
+    """Return the last day of each year."""
+    return pd.to_datetime(years.astype(int).astype(str) + "-12-31").astype("datetime64[s]")
+
+
+def _coded(states: Iterable[Any], years: Iterable[Any]) -> list[str | None]:
+    return [country_code(int(state), int(year)) for state, year in zip(states, years, strict=True)]
+
+
+def yearly(table: pd.DataFrame, value: Any, lag: int = 0, **bounds: str) -> Values:
     """Return a yearly table's values, each on the last day of its year or of a later one.
 
     Parameters
@@ -112,37 +120,34 @@ def yearly(table: pd.DataFrame, value: Any, lag: int = 0, **bounds: Any) -> Valu
     table : pandas.DataFrame
         ``state`` (number) and ``year``.
     value : str or array
-        A column, or values in the table's order; `bounds` likewise for ``low`` and ``high``.
+        A column, or values in the table's order; `bounds` name the columns of ``low`` and ``high``.
     lag : int
         Years after which a figure is known.
     """
-    columns = {"value": value, **bounds}
-    rows = table[["state", "year"]].astype(int)
-    rows = rows.assign(**{n: (table[v] if isinstance(v, str) else v) for n, v in columns.items()})
-    rows = rows[rows["value"].notna() & (rows["year"] >= FIRST - 10)]
-    rows["country"] = [country_code(s, y) for s, y in zip(rows["state"], rows["year"], strict=True)]
-    rows["day"] = _ends(rows["year"] + lag)
-    return rows.dropna(subset=["country"]).sort_values(["country", "year", "state"]).drop_duplicates(["country", "year"], keep="last")  # fmt: skip
+    rows = table[["state", "year"]].assign(value=table[value] if isinstance(value, str) else value)
+    rows = rows.assign(**{name: table[column] for name, column in bounds.items()}).dropna(subset=["state", "value"])
+    rows = rows.assign(country=_coded(rows["state"], rows["year"]), day=_ends(rows["year"] + lag))
+    rows = rows.dropna(subset=["country"]).sort_values(["country", "year", "state"])
+    return rows[rows["year"] >= FIRST - 10].drop_duplicates(["country", "year"], keep="last")
 
 
 def change(values: Values, years: int) -> Values:
     """Return the change of a yearly value over some years, per year."""
     before = values[["country", "year", "value"]].assign(year=values["year"] + years)
-    both = values.merge(before, on=["country", "year"], suffixes=("", "_before"))
-    return both.assign(value=(both["value"] - both["value_before"]) / years)[["country", "year", "day", "value"]]
+    both = values[["country", "year", "day", "value"]].merge(before, on=["country", "year"], suffixes=("", "_before"))
+    return both.assign(value=(both["value"] - both["value_before"]) / years)
 
 
-def count(tables: Tables, rows: pd.DataFrame, source: str, size: str | None = None) -> Values:
+def count(tables: Tables, rows: pd.DataFrame, source: str, most: str | None = None) -> Values:
     """Return how many rows of (state, year) each country has at each year's end, or the largest of a column.
 
     None is 0, but only to the last year that the source covers.
     """
-    rows = rows.dropna(subset=["state", "year"]).astype({"state": int, "year": int})
-    rows = rows.assign(country=[country_code(s, y) for s, y in zip(rows["state"], rows["year"], strict=True)])
-    found = rows.groupby(["country", "year"])
-    number = found[size].max() if size else found.size()
+    rows = rows.dropna(subset=["state", "year"])
+    found = rows.assign(country=_coded(rows["state"], rows["year"]), year=rows["year"].astype(int)).groupby(["country", "year"])  # fmt: skip
+    number = (found[most].max() if most else found.size()).rename("value").astype(float)
     grid = tables["grid"][tables["grid"]["year"] <= covered_to(tables[source])]
-    return grid.merge(number.rename("value").reset_index(), on=["country", "year"], how="left").fillna({"value": 0.0})
+    return grid.merge(number.reset_index(), on=["country", "year"], how="left").fillna({"value": 0.0})
 
 
 def covered_to(table: pd.DataFrame) -> int:
@@ -155,160 +160,174 @@ def flag(values: Values) -> Values:
     return values.assign(value=(values["value"] > 0).astype(float))
 
 
-def spans(rows: pd.DataFrame, first: Any, last: Any) -> pd.DataFrame:
-    """Return one row per year from a first to a last year, the running year being the last that counts."""
-    length = (last.astype(int) - first.astype(int) + 1).clip(lower=1)
+def spans(tables: Tables, source: str) -> pd.DataFrame:
+    """Return one row for each year of a source's rows, from ``start_year`` to ``last``; what has no end goes on."""
+    rows, now = tables[source].dropna(subset=["state", "start_year"]), int(tables["grid"]["year"].max())
+    rows = rows.assign(last=rows["end_year"].fillna(now + 1).astype(int))
+    length = (rows["last"].clip(upper=now) - rows["start_year"] + 1).clip(lower=1).astype(int)
     out = rows.loc[rows.index.repeat(length)]
-    return out.assign(year=first.astype(int).repeat(length) + out.groupby(level=0).cumcount())
+    return out.assign(year=out["start_year"] + out.groupby(level=0).cumcount())
 
 
 def _log(values: pd.Series) -> pd.Series:
-    return np.log(values.astype(float).where(values.astype(float) > 0))
+    values = values.astype(float)
+    return pd.Series(np.log(values.where(values > 0)), values.index)
+
+
+# --- states, their leaders and their statistics -------------------------------------------------------------------
 
 
 def _polyarchy(tables: Tables) -> Values:
     return yearly(tables["vdem"], "value", low="low", high="high")
 
 
-def _income(tables: Tables) -> Values:
-    return yearly(tables["wdi_gdp"], _log(tables["wdi_gdp"]["income"]), lag=1)
+def _mixed_regime(tables: Tables) -> Values:
+    values = _polyarchy(tables).drop(columns=["low", "high"])
+    return values.assign(value=(values["value"].astype(float) - MIDDLE) ** 2)
 
 
-def _long_income(tables: Tables) -> Values:
-    return yearly(tables["gdp_pop"], _log(tables["gdp_pop"]["income"]), lag=1)
+def _statistic(source: str, column: str) -> Make:
+    """Return the maker of the log of a yearly figure, known a year later."""
+    return lambda tables: yearly(tables[source], _log(tables[source][column]), lag=1)
 
 
-def _government(names: tuple[str, ...]) -> Callable[[Tables], Values]:
+def _growth(years: int) -> Make:
+    return lambda tables: change(_statistic("gdp_pop", "income")(tables), years)
+
+
+def _spending_per_soldier(tables: Tables) -> Values:
+    forces = tables["nmc"]
+    return yearly(forces, _log(forces["spending"] * 1000) - _log(forces["personnel"]), lag=1)
+
+
+def _government(names: tuple[str, ...]) -> Make:
     return lambda tables: yearly(tables["reign"], tables["reign"]["government"].str.strip().isin(names).astype(float))
 
 
-def _reign(column: str) -> Callable[[Tables], Values]:
+def _reign(column: str) -> Make:
     return lambda tables: yearly(tables["reign"], tables["reign"][column].astype("Float64"))
 
 
-def _since_start(spans_: pd.DataFrame, tables: Tables) -> Values:
-    """Return log(1 + years since the last start of a state's spans) at each year's end."""
-    rows = spans_.dropna(subset=["start", "state"]).sort_values("start")
-    rows = rows.assign(
-        country=[country_code(int(s), d.year) for s, d in zip(rows["state"], rows["start"], strict=True)]
-    )
-    rows = rows.dropna(subset=["country"])[["country", "start"]]
-    found = pd.merge_asof(tables["grid"].sort_values("day"), rows, left_on="day", right_on="start", by="country")
-    return found.assign(value=np.log1p((found["day"] - found["start"]).dt.days / YEAR))
+def _age(source: str) -> Make:
+    """Return the maker of log(1 + years since the last start of a state's rows), up to the last end that the source knows."""
+
+    def make(tables: Tables) -> Values:
+        rows = tables[source].dropna(subset=["start", "state"]).sort_values("start")
+        starts = rows[["start"]].astype("datetime64[s]")
+        starts = starts.assign(country=_coded(rows["state"], rows["start"].dt.year)).dropna()
+        grid = tables["grid"].sort_values("day")
+        found = pd.merge_asof(grid, starts, left_on="day", right_on="start", by="country")
+        known = found["day"].dt.year <= rows["end"].max().year
+        return found[known].assign(value=np.log1p((found["day"] - found["start"]).dt.days / YEAR))
+
+    return make
 
 
-def _regime_age(tables: Tables) -> Values:
-    return _since_start(tables["reign_regimes"], tables)
+# --- conflict, campaigns, sanctions -------------------------------------------------------------------------------
 
 
-def _state_age(tables: Tables) -> Values:
-    return _since_start(tables["gw_states"], tables)
-
-
-# --- conflict, campaigns, sanctions ---------------------------------------------------------------------------------
-
-
-def _conflict(over: tuple[str, ...]) -> Callable[[Tables], Values]:
+def _conflict(*over: str) -> Make:
     def make(tables: Tables) -> Values:
         rows = tables["ucdp"]
-        own = rows[(rows["side"] == "a") & ~rows["inter_state"] & rows["over"].isin(over)]
-        return count(tables, own.assign(intensity=own["intensity"].astype(float)), "ucdp", "intensity")
+        return count(tables, rows[(rows["side"] == "a") & ~rows["inter_state"] & rows["over"].isin(over)], "ucdp", "intensity")  # fmt: skip
 
     return make
 
 
-def _inter_state(tables: Tables) -> Values:
-    return flag(count(tables, tables["ucdp"][tables["ucdp"]["inter_state"]], "ucdp"))
+def _war_balance(tables: Tables) -> Values:
+    """Return the power ratio of the sides of each inter-state conflict, the worst where there are several.
+
+    Capabilities are the year before's, as known at the time; a side of which none are known has no ratio.
+    """
+    power = tables["nmc"][["state", "year", "cinc"]].assign(year=tables["nmc"]["year"] + 1)
+    rows = tables["ucdp"][tables["ucdp"]["inter_state"]].merge(power, on=["state", "year"], how="left")
+    rows["side"] = rows["side"].str[0]
+    key = ["conflict", "year"]
+    own = rows.groupby([*key, "side"])["cinc"].transform("sum", min_count=1)
+    enemy = rows.groupby(key)["cinc"].transform("sum", min_count=1) - own
+    weakness = rows.assign(weakness=-((own - enemy) / (own + enemy)).astype(float).where(enemy > 0))
+    found = count(tables, weakness.dropna(subset=["weakness"]), "ucdp", "weakness")
+    return found.assign(value=-found["value"])
 
 
-def _campaign_years(tables: Tables, *, last_too: bool) -> pd.DataFrame:
-    """Return one row per campaign and year in which it goes on at the year's end, or in its last year too."""
-    rows = tables["navco"].dropna(subset=["state", "start_year"])
-    end = rows["end_year"].fillna(tables["grid"]["year"].max()).astype(int)
-    years = spans(rows.assign(last=end), rows["start_year"], end)
-    return years[(years["year"] < years["last"]) | last_too]
+def _open_campaign(*, armed: bool) -> Make:
+    """Return the maker of a flag for campaigns for a change of regime that are not over at the year's end."""
 
-
-def _any_campaign(tables: Tables) -> Values:
-    return flag(count(tables, _campaign_years(tables, last_too=True), "navco"))
-
-
-def _open_campaign(*, armed: bool) -> Callable[[Tables], Values]:
     def make(tables: Tables) -> Values:
-        rows = _campaign_years(tables, last_too=False)
-        return flag(count(tables, rows[rows["regime_change"].fillna(False) & (rows["armed"] == armed)], "navco"))
+        rows = spans(tables, "navco")
+        aimed = rows["regime_change"].fillna(False).astype(bool) & (rows["armed"] == armed).fillna(False)
+        return flag(count(tables, rows[aimed & (rows["year"] < rows["last"])], "navco"))
 
     return make
 
 
-def _wave(tables: Tables) -> Values:
-    """Return unarmed campaigns for a change of regime that began in the region in two years, per country of it."""
-    grid, rows = tables["grid"], tables["navco"]
-    rows = rows[rows["regime_change"].fillna(False) & (rows["armed"] == False)].dropna(subset=["state"])  # noqa: E712 - three values
-    rows = rows.assign(
-        country=[country_code(int(s), int(y)) for s, y in zip(rows["state"], rows["start_year"], strict=True)]
-    )
-    group = grid.drop_duplicates("country").set_index("country")["group"]
-    begun = rows.groupby([rows["country"].map(group), rows["start_year"].astype(int)]).size()
-    both = begun.add(begun.rename(lambda year: year + 1, level=1), fill_value=0)
-    size = grid.groupby("group")["country"].nunique()
-    key = pd.MultiIndex.from_frame(grid[["group", "year"]])
-    return grid.assign(value=both.reindex(key).fillna(0).to_numpy() / grid["group"].map(size).to_numpy())
+def _campaign_wave(tables: Tables) -> Values:
+    rows = tables["navco"].dropna(subset=["state", "start_year"])
+    rows = rows[rows["regime_change"].fillna(False).astype(bool) & (rows["armed"] == False).fillna(False)]  # noqa: E712 - three values
+    begun = count(tables, rows.assign(year=rows["start_year"]), "navco")
+    sums = begun.groupby(["group", "year"])["value"].sum()
+    before = sums.rename(index=lambda year: year + 1, level="year").reindex(sums.index, fill_value=0.0)
+    both = pd.MultiIndex.from_frame(begun[["group", "year"]])
+    return begun.assign(value=(sums + before).reindex(both).to_numpy() / begun["states"])
 
 
 def _sanctions(tables: Tables) -> Values:
-    rows = tables["gsdb"].dropna(subset=["state", "start_year"])
-    end = rows["end_year"].fillna(tables["grid"]["year"].max())
-    cases = count(tables, spans(rows, rows["start_year"], end), "gsdb")
+    """Return the severity of the sanctions in force: 1 - the product over kinds of 1 - depth x reach."""
+    rows = spans(tables, "gsdb")
+    rows = rows.assign(kind=rows["kinds"].str.split("+")).explode("kind")
+    rows["kind"] = rows["kind"].map(SANCTION_KINDS)
+    rows = rows.dropna(subset=["kind"]).drop_duplicates(["state", "year", "kind"])
+    reach, _, _ = sanctions.reach(SENDERS)
+    rows["spared"] = [1 - sanctions.KINDS[kind][0] * (1 if kind in sanctions.FLAT else reach) for kind in rows["kind"]]
+    spared = rows.groupby(["state", "year"], as_index=False)["spared"].prod()
+    return count(tables, spared.assign(severity=1 - spared["spared"]), "gsdb", "severity")
+
+
+def _sanction_cases(tables: Tables) -> Values:
+    cases = count(tables, spans(tables, "gsdb"), "gsdb")
     return cases.assign(value=np.log1p(cases["value"]))
 
 
-# --- histories of events --------------------------------------------------------------------------------------------
+# --- histories of events ------------------------------------------------------------------------------------------
 
 
-def _history(tables: Tables, days: Callable[[Tables], pd.DataFrame], value: Callable[[Any, Any], Any]) -> Values:
-    """Return a value of past events' ages and weights at each year's end and on the day of each event.
-
-    `days` gives ``country``, ``day`` and ``weight``; `value` takes ages in years and weights, none in the future.
-    """
-    events = days(tables)
-    moments = pd.concat(
-        [tables["grid"][["country", "day"]], events.loc[events["day"].dt.year > FIRST, ["country", "day"]]]
-    )
-    own = {country: (rows["day"].to_numpy(), rows["weight"].to_numpy()) for country, rows in events.groupby("country")}
-    none = (np.array([], dtype="datetime64[s]"), np.array([]))
-
-    def at(country: str, day: Any) -> float:
-        when, weight = own.get(country, none)
-        past = when <= day
-        return float(value((day - when[past]) / np.timedelta64(1, "D") / YEAR, weight[past]))
-
-    moments = moments.drop_duplicates()
-    return moments.assign(value=[at(c, d) for c, d in zip(moments["country"], moments["day"].to_numpy(), strict=True)])
+def attempts(tables: Tables) -> pd.DataFrame:
+    """Return the day of each coup attempt, and whether anything came of it."""
+    rows = tables["events"][tables["events"]["kind"] == "coup_attempt"]
+    gained = (rows["result"] != "failed").astype(float)
+    return pd.DataFrame({"country": rows["country"], "day": rows["start"], "weight": gained})
 
 
-def _attempts(tables: Tables) -> pd.DataFrame:
-    rows = tables["events"]
-    rows = rows[rows["kind"] == "coup_attempt"]
-    return pd.DataFrame({"country": rows["country"], "day": rows["start"], "weight": (rows["result"] != "failed").astype(float)})  # fmt: skip
-
-
-def _revolts(tables: Tables) -> pd.DataFrame:
-    rows = tables["leaders"]
-    rows = rows[(rows["exit"] == "revolution") & rows["end"].notna()]
+def revolts(tables: Tables) -> pd.DataFrame:
+    """Return the day of each removal by an uprising."""
+    rows = tables["leaders"][(tables["leaders"]["exit"] == "revolution") & tables["leaders"]["end"].notna()]
     return pd.DataFrame({"country": rows["country"], "day": rows["end"], "weight": 1.0})
 
 
-def _decayed(half: float) -> Callable[[Any, Any], Any]:
-    return lambda age, _: np.sum(0.5 ** (age / half))
+def history(days: Callable[[Tables], pd.DataFrame], value: Callable[[Any, Any], Any]) -> Make:
+    """Return the maker of a value of past events, at each year's end and on the day of each event.
+
+    `days` gives ``country``, ``day`` and ``weight``; `value` takes ages in years and weights of what is not in the future.
+    """
+
+    def make(tables: Tables) -> Values:
+        events = days(tables)
+        known = events[events["day"].dt.year > FIRST]
+        moments = pd.concat([tables["grid"][["country", "day"]], known[["country", "day"]]]).drop_duplicates()
+        moments["value"] = math.nan
+        own = dict(list(events.groupby("country")))
+        for country, place in moments.groupby("country").indices.items():
+            past = own.get(country, events[:0])
+            ages = (moments["day"].to_numpy()[place, None] - past["day"].to_numpy()) / np.timedelta64(1, "D") / YEAR
+            found = [value(age[age >= 0], past["weight"].to_numpy()[age >= 0]) for age in ages]
+            moments.iloc[place, moments.columns.get_loc("value")] = found
+        return moments
+
+    return make
 
 
-def _since(age: Any, _weight: Any) -> Any:
-    return np.log(min(age.min(initial=NEVER), NEVER) + 0.25)
-
-
-def _recent(age: Any, _weight: Any) -> Any:
-    return np.exp(-age.min(initial=np.inf) / 2)
+def _halving(years: float) -> Callable[[Any, Any], Any]:
+    return lambda age, _: np.sum(0.5 ** (age / years))
 
 
 def _success_share(age: Any, success: Any) -> Any:
@@ -316,319 +335,40 @@ def _success_share(age: Any, success: Any) -> Any:
     return (1 + (weight * success).sum()) / (2 + weight.sum())
 
 
-def _from(days: Callable[[Tables], pd.DataFrame], value: Callable[[Any, Any], Any]) -> Callable[[Tables], Values]:
-    return lambda tables: _history(tables, days, value)
-
-
-def _listed() -> Iterator[tuple[str, Covariate]]:
-    """Return every indicator of the panel by name."""
-    flags, zero = (0.0, 1.0), "zero"
-    coups, reign, navco, ucdp = ("powell_thyne_2011", "archigos"), ("reign",), ("navco13",), ("ucdp_prio",)
-    yield (
-        "attempt_recency",
-        Covariate(
-            "Time since the last coup attempt",
-            "log(years + 1/4), 60 years where there was none",
-            (-1.4, 4.2),
-            (),
-            coups,
-            _from(_attempts, _since),
-        ),
-    )
-    yield (
-        "attempt_last",
-        Covariate(
-            "Very recent coup attempt",
-            "exp(-years since the last attempt / 2)",
-            flags,
-            (),
-            coups,
-            _from(_attempts, _recent),
-            zero,
-        ),
-    )
-    yield (
-        "attempt_history",
-        Covariate(
-            "Coup attempts lately",
-            "count that halves in 3 years",
-            (0, 8),
-            (),
-            coups,
-            _from(_attempts, _decayed(3)),
-            zero,
-        ),
-    )
-    yield (
-        "success_share",
-        Covariate(
-            "Share of attempts that succeeded",
-            "share, halving in 20 years, one success in two added",
-            flags,
-            (),
-            coups,
-            _from(_attempts, _success_share),
-        ),
-    )
-    yield (
-        "revolt_history",
-        Covariate(
-            "Removals by uprisings",
-            "count that halves in 20 years",
-            (0, 5),
-            (),
-            ("archigos",),
-            _from(_revolts, _decayed(20)),
-            zero,
-        ),
-    )
-    yield (
-        "revolt_recent",
-        Covariate(
-            "Removals by uprisings lately",
-            "count that halves in 10 years",
-            (0, 5),
-            (),
-            ("archigos",),
-            _from(_revolts, _decayed(10)),
-            zero,
-        ),
-    )
-    yield "polyarchy", Covariate("Electoral democracy", "V-Dem's index", flags, ("vdem",), ("vdem",), _polyarchy)
-    yield (
-        "mixed_regime",
-        Covariate(
-            "Distance from the middle of democracy",
-            "(index - 0.4) squared",
-            (0, 0.36),
-            ("vdem",),
-            ("vdem",),
-            lambda t: (v := _polyarchy(t)[["country", "year", "day", "value"]]).assign(
-                value=(v["value"].astype(float) - 0.4) ** 2
-            ),
-        ),
-    )
-    yield (
-        "polyarchy_change",
-        Covariate(
-            "Change of democracy over three years",
-            "index points a year",
-            (-0.25, 0.25),
-            ("vdem",),
-            ("vdem",),
-            lambda t: change(_polyarchy(t), 3),
-        ),
-    )
-    yield (
-        "income",
-        Covariate(
-            "Income", "log GDP per head, last year's figure", (4, 12), ("wdi_gdp",), ("world_bank_wdi",), _income
-        ),
-    )
-    yield (
-        "growth",
-        Covariate(
-            "Growth",
-            "log change of income, last year's figure",
-            (-0.3, 0.3),
-            ("gdp_pop",),
-            ("fariss_2022",),
-            lambda t: change(_long_income(t), 1),
-        ),
-    )
-    yield (
-        "growth_3",
-        Covariate(
-            "Growth over three years",
-            "log change of income a year, last year's figure",
-            (-0.2, 0.2),
-            ("gdp_pop",),
-            ("fariss_2022",),
-            lambda t: change(_long_income(t), 3),
-        ),
-    )
-    yield (
-        "infant_mortality",
-        Covariate(
-            "Infant mortality",
-            "log deaths per 1,000, last year's figure",
-            (0.5, 5.7),
-            ("infant_mortality",),
-            ("world_bank_wdi",),
-            lambda t: yearly(t["infant_mortality"], _log(t["infant_mortality"]["deaths"]), lag=1),
-        ),
-    )
-    yield (
-        "population",
-        Covariate(
-            "Population",
-            "log of heads, last year's figure",
-            (9, 22),
-            ("gdp_pop",),
-            ("fariss_2022",),
-            lambda t: yearly(t["gdp_pop"], _log(t["gdp_pop"]["population"]), lag=1),
-        ),
-    )
-    yield (
-        "spending_per_soldier",
-        Covariate(
-            "Military spending per soldier",
-            "log, last year's figure",
-            (-4, 8),
-            ("nmc",),
-            ("singer_1987",),
-            lambda t: yearly(
-                t["nmc"],
-                _log(t["nmc"]["spending"] / t["nmc"]["personnel"].where(t["nmc"]["personnel"] > 0)) + np.log(1000),
-                lag=1,
-            ),
-        ),
-    )
-    yield (
-        "excluded",
-        Covariate(
-            "Excluded ethnic groups",
-            "share of the population",
-            flags,
-            ("epr",),
-            ("vogt_2015",),
-            lambda t: yearly(t["epr"], "excluded"),
-        ),
-    )
-    yield (
-        "party_rule",
-        Covariate("Party rule", "1 under a dominant party", flags, ("reign",), reign, _government(PARTY)),
-    )
-    yield (
-        "personal_rule",
-        Covariate(
-            "Personal rule",
-            "1 under personal dictatorship, also in hybrids",
-            flags,
-            ("reign",),
-            reign,
-            _government(PERSONAL),
-        ),
-    )
-    yield (
-        "military_rule",
-        Covariate(
-            "Military rule", "1 under the military, also in hybrids", flags, ("reign",), reign, _government(MILITARY)
-        ),
-    )
-    yield (
-        "provisional_rule",
-        Covariate(
-            "Provisional civilian rule",
-            "1 under a provisional civilian government",
-            flags,
-            ("reign",),
-            reign,
-            _government(("Provisional - Civilian",)),
-        ),
-    )
-    yield "soldier", Covariate("Leader with a military career", "1 if so", flags, ("reign",), reign, _reign("military"))
-    yield (
-        "irregular_ahead",
-        Covariate(
-            "Irregular election ahead",
-            "1 if one is expected within six months",
-            flags,
-            ("reign",),
-            reign,
-            _reign("irregular_ahead"),
-        ),
-    )
-    yield (
-        "leader_election",
-        Covariate(
-            "Recent choice of the leader",
-            "1 within six months after a leader election",
-            flags,
-            ("reign",),
-            reign,
-            _reign("leader_election_recent"),
-        ),
-    )
-    yield (
-        "regime_age",
-        Covariate("Age of the regime", "log(1 + years)", (0, 6), ("reign_regimes",), ("reign",), _regime_age),
-    )
-    yield (
-        "state_age",
-        Covariate("Age of the state", "log(1 + years)", (0, 5.5), ("gw_states",), ("gleditsch_ward_1999",), _state_age),
-    )
-    yield (
-        "campaign",
-        Covariate(
-            "Campaign in the year",
-            "1 if a mass campaign of any aim was under way",
-            flags,
-            ("navco",),
-            navco,
-            _any_campaign,
-            zero,
-        ),
-    )
-    yield (
-        "armed_campaign",
-        Covariate(
-            "Armed campaign goes on",
-            "1 if one for a change of regime goes on",
-            flags,
-            ("navco",),
-            navco,
-            _open_campaign(armed=True),
-            zero,
-        ),
-    )
-    yield (
-        "unarmed_campaign",
-        Covariate(
-            "Unarmed campaign goes on",
-            "1 if one for a change of regime goes on",
-            flags,
-            ("navco",),
-            navco,
-            _open_campaign(armed=False),
-            zero,
-        ),
-    )
-    yield (
-        "campaign_wave",
-        Covariate(
-            "Unarmed campaigns in the region", "begun in two years, per country", (0, 1), ("navco",), navco, _wave, zero
-        ),
-    )
-    yield (
-        "conflict",
-        Covariate(
-            "Internal armed conflict",
-            "0 none, 1 minor, 2 war",
-            (0, 2),
-            ("ucdp",),
-            ucdp,
-            _conflict(("government", "territory", "both")),
-            zero,
-        ),
-    )
-    yield (
-        "government_conflict",
-        Covariate(
-            "Armed conflict over government",
-            "0 none, 1 minor, 2 war",
-            (0, 2),
-            ("ucdp",),
-            ucdp,
-            _conflict(("government", "both")),
-            zero,
-        ),
-    )
-    yield (
-        "inter_state_conflict",
-        Covariate("Inter-state armed conflict", "1 if in one this year", flags, ("ucdp",), ucdp, _inter_state, zero),
-    )
-    yield "sanction_cases", Covariate("Sanctions in force", "log(1 + cases)", (0, 4), ("gsdb",), ("gsdb",), _sanctions, zero)  # fmt: skip
-
-
-COVARIATES = dict(_listed())
+MAKERS: dict[str, Make] = {
+    "attempt_recency": history(attempts, lambda age, _: math.log(min(age.min(initial=NEVER), NEVER) + 0.25)),
+    "attempt_last": history(attempts, lambda age, _: math.exp(-age.min(initial=math.inf) / 2)),
+    "attempt_history": history(attempts, _halving(3)),
+    "success_share": history(attempts, _success_share),
+    "revolt_history": history(revolts, _halving(20)),
+    "revolt_recent": history(revolts, _halving(10)),
+    "polyarchy": _polyarchy,
+    "mixed_regime": _mixed_regime,
+    "polyarchy_change": lambda tables: change(_polyarchy(tables), 3),
+    "income": _statistic("wdi_gdp", "income"),
+    "growth": _growth(1),
+    "growth_3": _growth(3),
+    "infant_mortality": _statistic("infant_mortality", "deaths"),
+    "population": _statistic("gdp_pop", "population"),
+    "spending_per_soldier": _spending_per_soldier,
+    "excluded": lambda tables: yearly(tables["epr"], "excluded"),
+    "party_rule": _government(PARTY),
+    "personal_rule": _government(PERSONAL),
+    "military_rule": _government(MILITARY),
+    "provisional_rule": _government(("Provisional - Civilian",)),
+    "soldier": _reign("military"),
+    "irregular_ahead": _reign("irregular_ahead"),
+    "leader_election": _reign("leader_election_recent"),
+    "regime_age": _age("reign_regimes"),
+    "state_age": _age("gw_states"),
+    "campaign": lambda tables: flag(count(tables, spans(tables, "navco"), "navco")),
+    "armed_campaign": _open_campaign(armed=True),
+    "unarmed_campaign": _open_campaign(armed=False),
+    "campaign_wave": _campaign_wave,
+    "conflict": _conflict("government", "territory", "both"),
+    "government_conflict": _conflict("government", "both"),
+    "inter_state_conflict": lambda tables: flag(count(tables, tables["ucdp"][tables["ucdp"]["inter_state"]], "ucdp")),
+    "war_balance": _war_balance,
+    "sanctions": _sanctions,
+    "sanction_cases": _sanction_cases,
+}
