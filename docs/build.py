@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hindsight
+
 import forecast
 from forecast.agreement import ENOUGH, agreement, signature
 from forecast.data import Data
-from forecast.schema import TABLES
+from forecast.sanctions import FLAT, KINDS, reach
+from forecast.schema import SHARES, TABLES, WORKINGS
 
 DOCS = Path(__file__).parent
 
@@ -21,16 +24,33 @@ DOCS = Path(__file__).parent
 def dictionary(data: Data) -> str:
     """Return the data dictionary: tables from the schema, indicators from the codebook."""
     lines = ["# Data dictionary", "", "Made by `make docs` from `forecast/schema.py` and `data/codebook.toml`.", ""]
-    for file, row_type in TABLES.items():
+    for file, row_type in {**TABLES, **WORKINGS}.items():
         lines += [f"## {file}", "", (row_type.__doc__ or "").strip(), "", "| column | meaning |", "|---|---|"]
         lines += [f"| `{name}` | {field.description} |" for name, field in row_type.model_fields.items()]
         lines.append("")
-    lines += ["## Indicators", ""]
+    lines += [*sanction_weights(), "## Indicators", ""]
     for name, entry in data.codebook.indicators.items():
         lines += [f"### `{name}`: {entry.label}", "", f"{entry.unit}; {entry.role}.", ""]
         lines += [f"- {title}: {text}" for title, text in _anchors(entry) if text]
         lines.append("")
     return "\n".join([*lines, *coder_agreement(data)])
+
+
+def sanction_weights() -> list[str]:
+    """Return the weights behind the severity of sanctions as Markdown lines."""
+    return [
+        "| kind of measure | what belongs here | depth |",
+        "|---|---|---:|",
+        *(
+            f"| {kind} | {text} | {depth:g}{' whoever sends it' if kind in FLAT else ''} |"
+            for kind, (depth, text) in KINDS.items()
+        ),
+        "",
+        "| class of share | of the target's trade | weight |",
+        "|---|---|---:|",
+        *(f"| {name} | {low:.0%} to {high:.0%} | {reach(name)[0]:.2f} |" for name, (low, high) in SHARES.items()),
+        "",
+    ]
 
 
 def _anchors(entry: forecast.schema.Indicator) -> list[tuple[str, str]]:  # type: ignore[name-defined]
@@ -67,7 +87,11 @@ def coder_agreement(data: Data) -> list[str]:
     return [*lines, ""]
 
 
-PARTS: dict[str, Callable[[Data], str]] = {"data_dictionary.md": dictionary, "data_signature.txt": signature}
+PARTS: dict[str, Callable[[Data], str]] = {
+    "data_dictionary.md": dictionary,
+    "data_signature.txt": signature,
+    "hindsight.md": hindsight.page,
+}
 
 
 def main() -> int:

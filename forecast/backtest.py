@@ -22,7 +22,15 @@ from forecast.data import Data
 from forecast.design import measure, period_of, rescale
 from forecast.engine import Failure, Job, Where, run_jobs
 from forecast.errors import GateError, UsageError
-from forecast.hazards import Index, build_stages, log_hazard, removal_probability, result_score, true_values
+from forecast.hazards import (
+    Index,
+    build_stages,
+    gain_probability,
+    log_hazard,
+    removal_probability,
+    result_score,
+    true_values,
+)
 from forecast.incidence import Length, Ongoing, occurrence, removal_pending
 from forecast.inference import Fit, fit
 from forecast.prediction import INTERVALS, fill_absent, stack_draws, unmixed, walk_periods
@@ -262,7 +270,10 @@ def _probabilities(outlook: _Outlook, parameters: dict[str, Any]) -> Any:
     error = np.repeat(parameters["error"], STEPS, axis=1)
     x = true_values(outlook.centre, outlook.spread, error, stages.latent)
     rate = np.exp(log_hazard(parameters, x, index, stages))
-    success = removal_probability(result_score(parameters, x, index.group, stages), parameters["cutpoints"])
+    score = result_score(parameters, x, index.group, stages)
+    success = removal_probability(score, parameters["cutpoints"])
+    coup = KINDS.index("coup")  # a coup attempt succeeds if it gains anything; see `observe`
+    success[..., coup] = gain_probability(score, parameters["cutpoints"])[..., coup]
     rate, success = (values.reshape(draws, countries, STEPS, -1) for values in (rate, success))
     length = Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
     years = np.full(STEPS, 1.0 / STEPS)
@@ -302,7 +313,8 @@ def observe(data: Data) -> pd.DataFrame:
     """Return what happened in each country and calendar year in which something did.
 
     A coup attempt or an uprising counts in the year in which it begins, if it is an onset. An attempt succeeded if
-    it removed the leader, and failed if it ended otherwise; both may happen in one year. A removal by
+    it did not fail: it removed the leader, or held power without ending the term that the leader table has, as some of
+    Powell and Thyne's successes did. Both may happen in one year. A removal by
     an uprising counts in the year in which the uprising ends, or in which a leader leaves by a revolution.
 
     Returns
@@ -318,8 +330,8 @@ def observe(data: Data) -> pd.DataFrame:
     left = data.leaders[data.leaders["exit"] == "revolution"]
     happened = {
         "coup_attempt": _pairs(coups, "year"),
-        "coup_success": _pairs(coups[coups["result"] == "removed"], "year"),
-        "coup_failed": _pairs(coups[coups["result"].isin(["failed", "concession"])], "year"),
+        "coup_success": _pairs(coups[coups["result"].isin(["removed", "concession"])], "year"),
+        "coup_failed": _pairs(coups[coups["result"] == "failed"], "year"),
         "uprising": _pairs(risings, "year"),
         "uprising_removal": _pairs(fallen, "over").union(_pairs(left.assign(over=left["end"].dt.year), "over")),
     }

@@ -20,20 +20,24 @@ from pydantic import ValidationError
 
 from forecast.errors import Problem
 from forecast.files import uncollected
+from forecast.sanctions import TOLERANCE, in_force_on, severity
 from forecast.schema import (
     COMPUTED,
     TABLES,
+    WORKINGS,
     Codebook,
     CountryRow,
     EventRow,
     IndicatorRow,
     LeaderRow,
     Row,
+    SanctionRow,
     faults,
     read_codebook,
 )
-from forecast.tables import cell, decode, read_table
+from forecast.tables import ROWS, cell, decode, read_table
 
+MAKE_READINGS = "correct one of the two; python docs/sanctions.py makes the readings from the table"
 REMOVALS = {"coup": "coup_attempt", "revolution": "uprising"}
 
 
@@ -47,6 +51,7 @@ class Tables:
     indicators: tuple[tuple[int, IndicatorRow], ...]
     codebook: Codebook
     sources: frozenset[str]
+    sanctions: tuple[tuple[int, SanctionRow], ...] = ()
 
     @property
     def coded_to(self) -> date:
@@ -70,7 +75,7 @@ def read_study(folder: Path) -> tuple[Tables | None, list[Problem]]:
     """
     problems: list[Problem] = []
     read: dict[str, tuple[tuple[int, Row], ...]] = {}
-    for file in TABLES:
+    for file in (*TABLES, *(name for name in WORKINGS if (folder / name).is_file())):
         rows, found = read_table(folder / file)
         read[file.removesuffix(".csv")] = tuple(rows)
         problems += found
@@ -207,8 +212,15 @@ def known_countries(tables: Tables) -> Iterator[Problem]:
                 )
 
 
-def _dated(tables: Tables) -> list[tuple[str, tuple[tuple[int, LeaderRow | EventRow | IndicatorRow], ...]]]:
-    return [("leaders.csv", tables.leaders), ("events.csv", tables.events), ("indicators.csv", tables.indicators)]
+def _dated(
+    tables: Tables,
+) -> list[tuple[str, tuple[tuple[int, LeaderRow | EventRow | IndicatorRow | SanctionRow], ...]]]:
+    return [
+        ("leaders.csv", tables.leaders),
+        ("events.csv", tables.events),
+        ("indicators.csv", tables.indicators),
+        ("sanctions.csv", tables.sanctions),
+    ]
 
 
 def matching_prefix(tables: Tables) -> Iterator[Problem]:
@@ -245,7 +257,7 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
     """An end is not before its start, knowledge not before the fact, and nothing after coded_to."""
     last = tables.coded_to
     for file, rows in (("countries.csv", tables.countries), *_dated(tables)):
-        columns = [name for name in ("start", "end", "observed_on", "known_on") if name in TABLES[file].model_fields]
+        columns = [name for name in ("start", "end", "observed_on", "known_on") if name in ROWS[file].model_fields]
         for number, row in rows:
             days = {name: getattr(row, name) for name in columns}
             start, end, known = days.get("start", days.get("observed_on")), days.get("end"), days.get("known_on")
@@ -489,6 +501,53 @@ def readings_inside_frame(tables: Tables) -> Iterator[Problem]:
             yield _at("indicators.csv", number, "observed_on", row, message, "correct the date or the country")
 
 
+def nothing_carried_over(tables: Tables) -> Iterator[Problem]:
+    """A war or sanctions of an earlier window are read anew, or as over, on the first day of the next one."""
+    own: dict[tuple[str, str, str], list[tuple[int, IndicatorRow]]] = defaultdict(list)
+    for number, row in tables.indicators:
+        entry = tables.codebook.indicators.get(row.indicator)
+        if entry is not None and entry.absent == "zero":
+            own[row.country, row.indicator, row.coder].append((number, row))
+    later = [after for before, after in pairwise(windows(tables)) if before.country == after.country]
+    for (country, _, _), readings in own.items():
+        for window in (window for window in later if window.country == country):
+            known = [pair for pair in readings if pair[1].observed_on <= window.start]
+            number, last = max(known, key=lambda pair: _newest(pair[1]), default=(0, None))
+            if last is not None and last.observed_on < window.start and last.value != 0.0:
+                message = f"is still in force when the next window of {country} begins on {window.start}"
+                remedy = "add a reading of that day: 0 if the war or the sanctions are over"
+                yield _at("indicators.csv", number, "value", last, message, remedy)
+
+
+def sanctions_follow_their_table(tables: Tables) -> Iterator[Problem]:
+    """A reading of sanctions is near the severity that follows from sanctions.csv, where a study has that table."""
+    measures: dict[str, list[SanctionRow]] = defaultdict(list)
+    for _, measure in tables.sanctions:
+        measures[measure.country].append(measure)
+    readings = [(number, row) for number, row in tables.indicators if row.indicator == "sanctions" and tables.sanctions]
+    for number, row in readings:
+        expected = severity(in_force_on(measures[row.country], row.observed_on)).value
+        if abs(row.value - expected) > TOLERANCE:
+            yield _at("indicators.csv", number, "value", row, f"but sanctions.csv makes it {expected:g}", MAKE_READINGS)
+    frame = windows(tables)
+    for number, measure in tables.sanctions:
+        own = [row for _, row in readings if row.country == measure.country]
+        days = [("start", measure.start), ("end", measure.end)]
+        for column, day in days:
+            if day is None or not any(w.country == measure.country and w.holds(day) for w in frame):
+                continue
+            expected = severity(in_force_on(measures[measure.country], day)).value
+            last = max((row for row in own if row.observed_on <= day), key=_newest, default=None)
+            value = last.value if last else 0.0
+            if abs(value - expected) > TOLERANCE:
+                message = f"makes the severity {expected:g}, and the reading in force is {value:g}"
+                yield _at("sanctions.csv", number, column, measure, message, MAKE_READINGS)
+
+
+def _newest(row: IndicatorRow) -> tuple[date, date]:
+    return row.observed_on, row.known_on
+
+
 # Rules that hold each row against itself, the codebook and the bibliography.
 ROW_RULES: tuple[Callable[[Tables], Iterator[Problem]], ...] = (
     matching_prefix,
@@ -509,4 +568,6 @@ RULES: tuple[Callable[[Tables], Iterator[Problem]], ...] = (
     challenges_inside_spells,
     removals_match_exits,
     readings_inside_frame,
+    nothing_carried_over,
+    sanctions_follow_their_table,
 )

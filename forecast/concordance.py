@@ -11,7 +11,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from forecast.errors import DataError, Problem, UsageError
 from forecast.importers import REGISTRY
 from forecast.importers.columns import year_end, year_start
 
-VERDICTS = ("agree", "differ", "only here", "only there")
+VERDICTS = ("agree", "differ", "only here", "only there", "not covered")
 REASON_COLUMNS = ("dataset", "item", "country", "key", "reason")
 SAME_STATE = {260: 255, 679: 678, 345: 340}  # Gleditsch-Ward and COW number Germany, Yemen and Serbia apart
 
 SPELL_DAYS = 31  # first and last day of a spell
 SPELL_TARGET = 0.97  # share of the spells that should be so near
 STRANGER = 10_000  # days added to the gap of two names that are not alike, so that a person is matched first
+SAME_PERSON = {"cixi": "tzu hsi", "kiril": "cyril", "kemal": "ataturk"}  # names of one person that share no spelling
 COUP_DAYS = 7
 CAMPAIGN_YEARS = 1
 OTHER_CAMPAIGN = 5  # years apart beyond which it is not the same campaign
@@ -87,9 +88,10 @@ def compare(data: Data, folder: Path, reasons: dict[tuple[str, ...], str] | None
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
-    found = {name: path for name, source in REGISTRY.items() if (path := source.find(folder))}
+    compared = dict.fromkeys(name for needed, _ in COMPARISONS for name in needed)
+    found = {name: path for name in compared if (path := REGISTRY[name].find(folder))}
     if not found:
-        raise UsageError(f"{folder} holds none of the data sets {', '.join(REGISTRY)}; see forecast/importers")
+        raise UsageError(f"{folder} holds none of the data sets {', '.join(compared)}; see forecast/importers")
     tables = {name: REGISTRY[name].read(path) for name, path in found.items()}
     findings = [
         finding
@@ -114,19 +116,25 @@ def read_reasons(path: Path) -> dict[tuple[str, ...], str]:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Return counts of verdicts, the share that agrees, and the differences with a reason, by data set and item."""
+    """Return counts of verdicts, the share of the overlap that agrees, and the differences with a reason."""
     by = [table["dataset"], table["item"]]
     counts = pd.crosstab(by, table["verdict"]).reindex(columns=list(VERDICTS), fill_value=0)
     explained = ((table["verdict"] != "agree") & (table["reason"] != "")).groupby(by).sum()
-    return counts.assign(agreement=counts["agree"] / counts.sum(axis=1), explained=explained)
+    overlap = counts.sum(axis=1) - counts["not covered"]
+    return counts.assign(agreement=counts["agree"] / overlap, explained=explained)
 
 
 def headlines(table: pd.DataFrame) -> list[str]:
     """Return what a study promises of its spells and challenges, in words."""
-    spells = table[(table["item"] == "spell") & (table["ours"] != "")]
-    agree = (spells["verdict"] == "agree").sum()
-    share = f" ({agree / len(spells):.1%}; target {SPELL_TARGET:.0%})" if len(spells) else ""
-    lines = [f"leader spells within {SPELL_DAYS} days of archigos: {agree} of {len(spells)}{share}"]
+    verdict = table.loc[table["item"] == "spell", "verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
+    covered_there = verdict["agree"] + verdict["differ"] + verdict["only here"]
+    share = f" ({verdict['agree'] / covered_there:.1%}; target {SPELL_TARGET:.0%})" if covered_there else ""
+    beside = (
+        f"{verdict['not covered']} more lie where it names nobody, and {verdict['only there']} of its own are not here"
+    )
+    lines = [
+        f"leader spells within {SPELL_DAYS} days of archigos: {verdict['agree']} of {covered_there}{share}; {beside}"
+    ]
     for name, items in (("powell_thyne", "coup attempts"), ("navco", "campaigns for a change of regime")):
         theirs = table[(table["dataset"] == name) & (table["theirs"] != "")]
         absent = theirs[theirs["ours"] == ""]
@@ -223,31 +231,54 @@ def _apart(a: pd.Series, b: pd.Series) -> pd.Series:
 
 
 def compare_spells(data: Data, archigos: pd.DataFrame) -> Iterator[Finding]:
-    """Leader spells: first and last day within a month, and where both are whole, the manner of exit."""
+    """Leader spells: first and last day within a month, and where both are whole, the manner of exit.
+
+    Here every day has a leader, there some have none. Days that Archigos leaves empty are outside the overlap: a
+    spell that runs on into them is not late, and one that lies in them altogether is not covered.
+    """
     frame = windows(data, *covered(archigos["end"].dt.year))
     leaders = data.leaders.rename(columns={"spell_id": "id"}).assign(label=data.leaders["leader"])
     ours = inside(leaders, frame, "country")
-    theirs = inside(archigos.assign(label=archigos["leader"]), frame, "state")
-    ours, theirs = _without_slivers(ours), _without_slivers(theirs)
+    theirs = inside(_until_the_next(archigos).assign(label=archigos["leader"]), frame, "state")
+    ours, theirs = _mark_slivers(ours), _mark_slivers(theirs)
     pairs = match(ours, theirs, _ends_apart, np.inf)  # spells that overlap are compared, however far their ends
-    yield from settle(("archigos", "spell"), ours, theirs, pairs, _judge_spell)
+    kept = ours[~ours["sliver"] | ours.index.isin([i for i, _ in pairs])]
+    known = theirs[~theirs["sliver"] | theirs.index.isin([j for _, j in pairs])]
+    vacant = {a["id"] for _, a in kept.iterrows() if _nobody_there(a, theirs)}
+    for found in settle(("archigos", "spell"), kept, known, pairs, _judge_spell):
+        yield replace(found, verdict="not covered") if found.verdict == "only here" and found.ours in vacant else found
     for i, j in pairs:
         a, b = ours.loc[i], theirs.loc[j]
         if not a["cut_end"] and not b["cut_end"] and pd.notna(b["exit"]) and a["exit"] != "frame_end":
             yield Finding("archigos", "exit", a["country"], a["id"], b["id"], a["end"], b["end"], *_judge_exit(a, b))
 
 
-def _without_slivers(spells: pd.DataFrame) -> pd.DataFrame:
-    """Leave out what a window's edge has cut down to within the tolerance: that is its neighbour's date."""
-    sliver = (spells["cut_start"] ^ spells["cut_end"]) & (_apart(spells["end"], spells["start"]) <= SPELL_DAYS)
-    return spells[~sliver]
+def _until_the_next(archigos: pd.DataFrame) -> pd.DataFrame:
+    """Add the day to which nobody else is named after each spell."""
+    rows = archigos.sort_values(["state", "start"], kind="stable")
+    following = rows.groupby("state")["start"].shift(-1).fillna(pd.Timestamp.max.floor("D"))
+    return archigos.assign(until=np.maximum(following, rows["end"]).reindex(archigos.index))
+
+
+def _nobody_there(spell: Any, theirs: pd.DataFrame) -> bool:
+    """Return whether Archigos names nobody on the days of a spell, but for the day of a change."""
+    own = theirs[theirs["window"] == spell["window"]]
+    shared = own["end"].clip(upper=spell["end"]) - own["start"].clip(lower=spell["start"])
+    return bool((shared.dt.days <= 1).all())
+
+
+def _mark_slivers(spells: pd.DataFrame) -> pd.DataFrame:
+    """Mark what a window's edge has cut down to within the tolerance: unless it has a partner, that is its neighbour's date."""
+    cut = spells["cut_start"] | spells["cut_end"]
+    return spells.assign(sliver=cut & (_apart(spells["end"], spells["start"]) <= SPELL_DAYS))
 
 
 def _ends_apart(both: pd.DataFrame) -> Any:
     overlap = (both["start"] <= both["end_theirs"]) & (both["start_theirs"] <= both["end"])
     gap = np.maximum(_apart(both["start"], both["start_theirs"]), _apart(both["end"], both["end_theirs"]))
-    person = [alike(*names) for names in zip(both["label"], both["label_theirs"], strict=True)]
-    return gap.where(person, gap + STRANGER).where(overlap)
+    person = np.array([alike(*names) for names in zip(both["label"], both["label_theirs"], strict=True)], dtype=bool)
+    stub = both["sliver"] | both["sliver_theirs"]
+    return gap.where(person, gap + STRANGER).where(overlap & (person | ~stub))
 
 
 def alike(one: str, other: str, likeness: float = 0.65) -> bool:
@@ -256,15 +287,22 @@ def alike(one: str, other: str, likeness: float = 0.65) -> bool:
     Examples
     --------
     >>> alike("Konstantin Päts", "Pats"), alike("Mustafa Kemal", "Ataturk"), alike("Georgios Kafantaris", "Kaphantaris")
-    (True, False, True)
+    (True, True, True)
     """
-    plain = [unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower() for name in (one, other)]
-    words, others = (re.findall("[a-z]{3,}", name) for name in plain)
+    words, others = _name_words(one), _name_words(other)
     return any(get_close_matches(word, others, 1, likeness) for word in words)
+
+
+def _name_words(name: str) -> list[str]:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower().replace("'", "")
+    words = re.findall("[a-z]{3,}", plain)
+    return words + [other for word in words for other in SAME_PERSON.get(word, "").split()]
 
 
 def _judge_spell(a: Any, b: Any) -> tuple[str, str]:
     apart = [abs((a[end] - b[end]).days) for end in ("start", "end")]
+    if b["end"] < a["end"] <= b["until"]:
+        apart[1] = 0
     detail = f"{a['label']} here, {b['label']} there: start {apart[0]} days apart, end {apart[1]}"
     return "agree" if max(apart) <= SPELL_DAYS and alike(a["label"], b["label"]) else "differ", detail
 

@@ -15,9 +15,9 @@ from forecast import kernel
 from forecast.design import places
 from forecast.hazards import Stages, build_stages, row_index
 from forecast.schema import CAUSES, KINDS
-from forecast.spec import Effect, Shrinkage, Spec
+from forecast.spec import DECADE, Effect, Shrinkage, Spec
 
-TILE = 512  # rows worked off together: their rates and residuals stay in the nearest cache
+TILE = 1024  # rows worked off together: their log rates stay in the nearest cache, their terms in the next
 FORMS = {"ridge": kernel.RIDGE, "horseshoe": kernel.HORSESHOE}
 CAUCHY = 1.0  # degrees of freedom
 
@@ -116,6 +116,9 @@ class Density:
         if name == "period_effect":
             walk = effect.cumsum("period")
             effect = walk - walk.isel(period=-1)
+            if drawn["period_drift"].size:
+                years = xr.DataArray(self.coords["period"] - self.coords["period"][-1], dims="period")
+                effect = effect + drawn["period_drift"] * years / DECADE
         level, of = (z.dims[3], z.dims[2])
         return effect.transpose("chain", "draw", level, of)
 
@@ -138,7 +141,7 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
     result = _shrinkage(spec.result.shrinkage, spec.result.effects, KINDS)
     rows = lay_out_rows(design, stages, np.float32 if single else np.float64)
     evaluate = partial(
-        _evaluate, _layout(design, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
+        _evaluate, _layout(design, spec, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
     )
     shrunk = {
         name: partial(_shrunk, name, shrinkage)
@@ -174,6 +177,7 @@ def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:
         normal("baseline", "cause", [onset.baseline[cause] for cause in CAUSES]),
         spread("period_effect_sd", "cause", onset.period_sd),
         standard("period_effect_z", "cause", "period"),
+        normal("period_drift", "cause", [onset.drift[cause] for cause in CAUSES if onset.drift]),
         spread("group_effect_sd", "cause", onset.group_sd),
         standard("group_effect_z", "cause", "group"),
         spread("country_effect_sd", "cause", onset.country_sd),
@@ -212,10 +216,10 @@ def _effect_blocks(
     ]
 
 
-def _layout(design: xr.Dataset, blocks: tuple[Block, ...]) -> kernel.Layout:
+def _layout(design: xr.Dataset, spec: Spec, blocks: tuple[Block, ...]) -> kernel.Layout:
     ends = np.cumsum([0, *(block.mean.size for block in blocks)])
     levels = ("period", "group", "country", "spell", "latent", "effect", "result_effect")
-    return kernel.Layout(*map(int, ends), *(design.sizes[level] for level in levels))
+    return kernel.Layout(*map(int, ends), *(design.sizes[level] for level in levels), spec.onset.period_years / DECADE)
 
 
 def _prior(blocks: tuple[Block, ...]) -> kernel.Prior:
@@ -252,27 +256,30 @@ def lay_out_rows(design: xr.Dataset, stages: Stages, real: type = np.float64) ->
 
     A term is static when both its factors are known exactly in every row.
     """
-    index = row_index(design)
-    order = np.lexsort((index.spell, index.country, index.group))
-    latent = stages.latent.argmax(axis=1) if len(stages.latent) else np.zeros(0, dtype=int)
+    index, latent = row_index(design), _latent(stages)
+    spell = index.spell if len(latent) else np.zeros_like(index.spell)  # only coding errors are of a spell
+    order = np.lexsort((spell, index.period, index.country, index.group))
     terms, place = np.unique(np.stack([stages.onset.first, stages.onset.second], axis=1), axis=0, return_inverse=True)
     moving = np.isin(terms, latent).any(axis=1)
+    known = 3 * -(-(~moving).sum() // 3)
     rank = np.empty(len(terms), dtype=int)
-    rank[np.argsort(moving, kind="stable")] = np.arange(len(terms))
+    rank[~moving], rank[moving] = np.arange((~moving).sum()), known + np.arange(moving.sum())
     factors = [k for k in np.unique(terms[moving]) if k not in latent]
     column = {k: c for c, k in enumerate([*latent, *factors])}
     centre, spread = design["centre"].to_numpy()[order], design["spread"].to_numpy()[order]
+    static = np.zeros((len(order), known))
+    static[:, : (~moving).sum()] = centre[:, terms[~moving, 0]] * centre[:, terms[~moving, 1]]
+    tiles = _tiles(index.group[order], index.country[order], index.period[order], spell[order])
 
     def along(values: Any) -> Any:
         return np.ascontiguousarray(values.T, dtype=real)
 
     return kernel.Rows(
-        **_tiles(index.group[order], index.spell[order]),
-        country=index.country[order],
-        period=index.period[order],
+        **tiles,
+        known=int(known),
         exposure=design["exposure"].to_numpy()[order].astype(real),
         events=along(design["events"].to_numpy()[order]),
-        static=along(centre[:, terms[~moving, 0]] * centre[:, terms[~moving, 1]]),
+        static=np.concatenate([along(static[a:b]).ravel() for a, b in pairwise(tiles["bounds"])]),
         centre=along(centre[:, latent]),
         spread=along(spread[:, latent]),
         factors=along(centre[:, np.array(factors, dtype=int)]),
@@ -283,25 +290,33 @@ def lay_out_rows(design: xr.Dataset, stages: Stages, real: type = np.float64) ->
     )
 
 
-def _tiles(group: Any, spell: Any) -> dict[str, Any]:
-    """Return the tiles, none longer than TILE or over two groups, and the runs of one spell inside them."""
+def _latent(stages: Stages) -> Any:
+    """Return the positions of the uncertain indicators among all."""
+    return stages.latent.argmax(axis=1) if len(stages.latent) else np.zeros(0, dtype=int)
+
+
+def _tiles(group: Any, country: Any, period: Any, spell: Any) -> dict[str, Any]:
+    """Return the tiles, none longer than TILE or over two groups, and the runs inside them."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(group)) + 1, [len(group)]])
     starts = np.concatenate([np.arange(a, b, TILE) for a, b in pairwise(edges)])
     bounds = np.append(starts, len(group))
-    runs = np.union1d(starts, np.flatnonzero(np.diff(spell)) + 1)
+    changes = [np.flatnonzero(np.diff(level)) + 1 for level in (country, period, spell)]
+    runs = np.unique(np.concatenate([starts, *changes]))
     return {
         "longest": int(np.diff(bounds).max()),
         "bounds": bounds,
         "group": group[starts],
         "runs": np.searchsorted(runs, bounds),
         "run_bounds": np.append(runs, len(group)),
-        "run_spell": spell[runs],
+        "country": country[runs],
+        "period": period[runs],
+        "spell": spell[runs],
     }
 
 
 def lay_out_cases(design: xr.Dataset, stages: Stages) -> kernel.Cases:
     """Return a design's challenges as the kernel's loops want them."""
-    latent = stages.latent.argmax(axis=1) if len(stages.latent) else np.zeros(0, dtype=int)
+    latent = _latent(stages)
     return kernel.Cases(
         **{level: places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group")},
         result=design["result"].to_numpy(),

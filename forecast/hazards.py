@@ -151,3 +151,8 @@ def result_score(parameters: Parameters, x: Tensor, group: Any, stages: Stages) 
 def removal_probability(score: Any, cutpoints: Any) -> Any:
     """Return P(removed | challenge) (... x row x kind) from scores and cut points (... x kind x 2)."""
     return 1.0 / (1.0 + np.exp(cutpoints[..., None, :, 1] - score))
+
+
+def gain_probability(score: Any, cutpoints: Any) -> Any:
+    """Return P(not failed | challenge) (... x row x kind): removed, or a concession."""
+    return 1.0 / (1.0 + np.exp(cutpoints[..., None, :, 0] - score))

@@ -36,23 +36,24 @@ class Prior(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The onset stage; rows sorted by group, so that a tile has one set of effects.
+    """The onset stage; rows sorted so that a tile has one group, and a run one country, period and (if coded values are uncertain) spell.
 
-    A term is static when it is known without error: then it is a row of `static`. The others are products of
-    two columns: first those of the uncertain indicators, then those of `factors`.
+    A term is static when it is known without error. The others are products of two columns: first those of the
+    uncertain indicators, then those of `factors`.
     """
 
     longest: int  # rows of the longest tile
+    known: int  # static terms, filled up to a multiple of three by terms that are zero
     bounds: Any  # (tile + 1): first row of each tile, and the end of the last
     group: Any  # (tile)
-    runs: Any  # (tile + 1): first run of each tile; a run is rows of one spell in one tile
+    runs: Any  # (tile + 1): first run of each tile
     run_bounds: Any  # (run + 1)
-    run_spell: Any  # (run)
-    country: Any  # (row)
-    period: Any  # (row)
+    country: Any  # (run)
+    period: Any  # (run)
+    spell: Any  # (run)
     exposure: Any  # (row)
     events: Any  # (cause x row)
-    static: Any  # (static term x row)
+    static: Any  # tile after tile, each (static term x row)
     centre: Any  # (latent x row)
     spread: Any  # (latent x row)
     factors: Any  # (factor x row)
@@ -96,7 +97,7 @@ def power_of_two(_context: Any, exponent: Any, like: Any) -> Any:  # noqa: ARG00
     return like(like, like), build
 
 
-@njit(fastmath=FAST, inline="always")
+@njit(fastmath=FAST)
 def exp_single(x):
     """Return exp(x) in single precision; the loops over rows cannot be vectorised around a library call."""
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
@@ -108,7 +109,7 @@ def exp_single(x):
     return p * power_of_two(n, x)
 
 
-@njit(fastmath=FAST, inline="always")
+@njit(fastmath=FAST)
 def exp_double(x):
     """Return exp(x) in double precision."""
     x = min(max(x, -708.0), 709.0)
@@ -157,63 +158,83 @@ def add_priors(position, prior, value, gradient):
 
 
 @njit(fastmath=FAST)
-def gather(index, effect, start, stop, eta):
-    """Add the effects of a level to the log rates."""
-    for i in range(start, stop):
-        k = index[i]
-        for c in range(CAUSES):
-            eta[c, i - start] += effect[c, k]
+def set_levels(rows, tile, group, country, period, eta):
+    """Write the log rates of average values of the terms, run by run."""
+    start, g = rows.bounds[tile], rows.group[tile]
+    for r in range(rows.runs[tile], rows.runs[tile + 1]):
+        k, p = rows.country[r], rows.period[r]
+        level0 = group[0, g] + country[0, k] + period[0, p]
+        level1 = group[1, g] + country[1, k] + period[1, p]
+        level2 = group[2, g] + country[2, k] + period[2, p]
+        for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
+            eta[0, i] = level0
+            eta[1, i] = level1
+            eta[2, i] = level2
 
 
 @njit(fastmath=FAST)
-def scatter(index, residual, start, stop, d_effect):
-    """Add the gradient of a level's effects, all causes at once."""
-    for i in range(start, stop):
-        k = index[i]
-        for c in range(CAUSES):
-            d_effect[c, k] += residual[c, i - start]
+def sum_levels(rows, tile, residual, d_group, d_country, d_period):
+    """Add the gradient of the levels."""
+    start, g = rows.bounds[tile], rows.group[tile]
+    for r in range(rows.runs[tile], rows.runs[tile + 1]):
+        k, p = rows.country[r], rows.period[r]
+        sum0, sum1, sum2 = 0.0, 0.0, 0.0
+        for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
+            sum0 += residual[0, i]
+            sum1 += residual[1, i]
+            sum2 += residual[2, i]
+        for c, total in ((0, sum0), (1, sum1), (2, sum2)):
+            d_group[c, g] += total
+            d_country[c, k] += total
+            d_period[c, p] += total
 
 
 @njit(fastmath=FAST)
-def add_static(weight, static, start, stop, eta):
-    """Add the known terms to the log rates, four terms at a time so that each rate is loaded once for four."""
-    n, terms = stop - start, static.shape[0]
-    for c in range(CAUSES):
-        out = eta[c]
-        t = 0
-        while t + 4 <= terms:
-            w0, w1, w2, w3 = weight[t, c], weight[t + 1, c], weight[t + 2, c], weight[t + 3, c]
-            a0, a1 = static[t, start:stop], static[t + 1, start:stop]
-            a2, a3 = static[t + 2, start:stop], static[t + 3, start:stop]
-            for i in range(n):
-                out[i] += w0 * a0[i] + w1 * a1[i] + w2 * a2[i] + w3 * a3[i]
-            t += 4
-        while t < terms:
-            w0, a0 = weight[t, c], static[t, start:stop]
-            for i in range(n):
-                out[i] += w0 * a0[i]
-            t += 1
+def term_of(static, start, t, n):
+    """Return a static term's values in a tile."""
+    return static[start + t * n : start + (t + 1) * n]
 
 
 @njit(fastmath=FAST)
-def dot_static(static, start, stop, residual, d_weight):
-    """Add the gradient of the known terms' weights, all causes in one pass over a term."""
-    n = stop - start
-    r0, r1, r2 = residual[0], residual[1], residual[2]
-    for t in range(static.shape[0]):
-        a = static[t, start:stop]
-        s0, s1, s2 = a.dtype.type(0), a.dtype.type(0), a.dtype.type(0)
+def add_static(weight, static, start, n, known, eta):
+    """Add the static terms to the log rates, three terms and three causes in one loop, which fill the registers."""
+    eta0, eta1, eta2 = eta[0], eta[1], eta[2]
+    for t in range(0, known, 3):
+        a, b, c = term_of(static, start, t, n), term_of(static, start, t + 1, n), term_of(static, start, t + 2, n)
+        a0, a1, a2 = weight[t, 0], weight[t, 1], weight[t, 2]
+        b0, b1, b2 = weight[t + 1, 0], weight[t + 1, 1], weight[t + 1, 2]
+        c0, c1, c2 = weight[t + 2, 0], weight[t + 2, 1], weight[t + 2, 2]
         for i in range(n):
-            s0 += a[i] * r0[i]
-            s1 += a[i] * r1[i]
-            s2 += a[i] * r2[i]
-        d_weight[t, 0] += s0
-        d_weight[t, 1] += s1
-        d_weight[t, 2] += s2
+            eta0[i] += a0 * a[i] + b0 * b[i] + c0 * c[i]
+            eta1[i] += a1 * a[i] + b1 * b[i] + c1 * c[i]
+            eta2[i] += a2 * a[i] + b2 * b[i] + c2 * c[i]
 
 
 @njit(fastmath=FAST)
-def move_columns(rows, error, tile, column):
+def dot_static(static, start, n, known, residual, d_weight):
+    """Add the gradient of the static terms' weights, three terms and three causes in one loop."""
+    r0, r1, r2 = residual[0], residual[1], residual[2]
+    for t in range(0, known, 3):
+        a, b, c = term_of(static, start, t, n), term_of(static, start, t + 1, n), term_of(static, start, t + 2, n)
+        a0 = a1 = a2 = b0 = b1 = b2 = c0 = c1 = c2 = static.dtype.type(0)
+        for i in range(n):
+            a0 += a[i] * r0[i]
+            a1 += a[i] * r1[i]
+            a2 += a[i] * r2[i]
+            b0 += b[i] * r0[i]
+            b1 += b[i] * r1[i]
+            b2 += b[i] * r2[i]
+            c0 += c[i] * r0[i]
+            c1 += c[i] * r1[i]
+            c2 += c[i] * r2[i]
+        for u, s0, s1, s2 in ((t, a0, a1, a2), (t + 1, b0, b1, b2), (t + 2, c0, c1, c2)):
+            d_weight[u, 0] += s0
+            d_weight[u, 1] += s1
+            d_weight[u, 2] += s2
+
+
+@njit(fastmath=FAST)
+def move_columns(rows, value, error, tile, column):
     """Write the columns of a tile: true values of the uncertain indicators, then the factors known without error.
 
     Each error is first copied along its run, because the runs are too short for the vector unit.
@@ -222,7 +243,7 @@ def move_columns(rows, error, tile, column):
     for k in range(latent):
         x, centre, spread = column[k], rows.centre[k, start:stop], rows.spread[k, start:stop]
         for r in range(rows.runs[tile], rows.runs[tile + 1]):
-            shift = error[k, rows.run_spell[r]]
+            shift = value[error + rows.spell[r] * latent + k]
             for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
                 x[i] = shift
         for i in range(stop - start):
@@ -234,108 +255,105 @@ def move_columns(rows, error, tile, column):
 
 
 @njit(fastmath=FAST)
-def pull_columns(rows, tile, d_column, d_error):
+def pull_columns(rows, tile, d_column, error, d_value):
     """Add the gradient of a tile's coding errors; the sums of several errors run side by side."""
     start, latent = rows.bounds[tile], len(rows.centre)
     for r in range(rows.runs[tile], rows.runs[tile + 1]):
-        spell = rows.run_spell[r]
+        place = error + rows.spell[r] * latent
         for i in range(rows.run_bounds[r], rows.run_bounds[r + 1]):
             for k in range(latent):
-                d_error[spell, k] += d_column[k, i - start] * rows.spread[k, i]
+                d_value[place + k] += d_column[k, i - start] * rows.spread[k, i]
 
 
 @njit(fastmath=FAST)
 def add_moving(rows, weight, column, n, eta):
     """Add the terms that hold an uncertain indicator to the log rates."""
-    known = len(rows.static)
+    eta0, eta1, eta2 = eta[0], eta[1], eta[2]
     for m in range(len(rows.first)):
-        a, b = column[rows.first[m]], column[rows.second[m]]
-        w0, w1, w2 = weight[known + m, 0], weight[known + m, 1], weight[known + m, 2]
+        a, b, t = column[rows.first[m]], column[rows.second[m]], rows.known + m
+        w0, w1, w2 = weight[t, 0], weight[t, 1], weight[t, 2]
         for i in range(n):
             term = a[i] * b[i]
-            eta[0, i] += w0 * term
-            eta[1, i] += w1 * term
-            eta[2, i] += w2 * term
+            eta0[i] += w0 * term
+            eta1[i] += w1 * term
+            eta2[i] += w2 * term
 
 
 @njit(fastmath=FAST)
 def dot_moving(rows, weight, column, n, residual, d_weight, d_column):
     """Add the gradient of the moving terms: of their weights, and of the columns that they are made of."""
-    known = len(rows.static)
+    r0, r1, r2 = residual[0], residual[1], residual[2]
     for m in range(len(rows.first)):
-        a, b = column[rows.first[m]], column[rows.second[m]]
+        a, b, t = column[rows.first[m]], column[rows.second[m]], rows.known + m
         da, db = d_column[rows.first[m]], d_column[rows.second[m]]
-        w0, w1, w2 = weight[known + m, 0], weight[known + m, 1], weight[known + m, 2]
-        s0, s1, s2 = a.dtype.type(0), a.dtype.type(0), a.dtype.type(0)
+        w0, w1, w2 = weight[t, 0], weight[t, 1], weight[t, 2]
+        s0 = s1 = s2 = column.dtype.type(0)
         for i in range(n):
             term = a[i] * b[i]
-            s0 += term * residual[0, i]
-            s1 += term * residual[1, i]
-            s2 += term * residual[2, i]
-            pull = w0 * residual[0, i] + w1 * residual[1, i] + w2 * residual[2, i]
+            s0 += term * r0[i]
+            s1 += term * r1[i]
+            s2 += term * r2[i]
+            pull = w0 * r0[i] + w1 * r1[i] + w2 * r2[i]
             da[i] += pull * b[i]
             db[i] += pull * a[i]
-        d_weight[known + m, 0] += s0
-        d_weight[known + m, 1] += s1
-        d_weight[known + m, 2] += s2
+        d_weight[t, 0] += s0
+        d_weight[t, 1] += s1
+        d_weight[t, 2] += s2
 
 
 @njit(fastmath=FAST)
-def compare_rates(rows, start, stop, eta, residual):
-    """Write events less expected events of each row; return the tile's log-likelihood."""
-    total = 0.0
+def compare_rates(exposure, events, start, stop, eta):
+    """Turn log rates into events less expected events; return the tile's log-likelihood."""
+    total, time = 0.0, exposure[start:stop]
     for c in range(CAUSES):
-        part = eta.dtype.type(0)
-        for i in range(start, stop):
-            rate = rows.exposure[i] * exponential(eta[c, i - start])
-            part += rows.events[c, i] * eta[c, i - start] - rate
-            residual[c, i - start] = rows.events[c, i] - rate
+        rate, seen, part = eta[c], events[c, start:stop], exposure.dtype.type(0)
+        for i in range(stop - start):
+            expected = time[i] * exponential(rate[i])
+            part += seen[i] * rate[i] - expected
+            rate[i] = seen[i] - expected
         total += part
     return total
 
 
 @njit(fastmath=FAST)
-def add_onsets(rows, base, country, period, weight, error, d_base, d_country, d_period, d_weight, d_error):
+def add_onsets(rows, value, error, group, country, period, weight, d_value, d_group, d_country, d_period, d_weight):
     """Return the log-likelihood of all onsets and other exits, and add its gradient to the arrays named d_.
 
-    `base` (cause x group), `country` (cause x country), `period` (cause x period), `weight` (group x term x cause),
-    `error` (latent x spell), but `d_error` (spell x latent).
+    `group`, `country` and `period` (cause x level), `weight` (group x term x cause); coding errors begin at place `error` of
+    `value`.
     """
     # A width that is no power of two keeps the columns of one row in different sets of the cache.
     longest, latent, real = rows.longest + 16, len(rows.centre), rows.static.dtype
-    eta, residual = np.empty((CAUSES, longest), real), np.empty((CAUSES, longest), real)
+    eta = np.empty((CAUSES, longest), real)
     column = np.empty((latent + len(rows.factors), longest), real)
     d_column = np.empty((latent + len(rows.factors), longest), real)
     total = 0.0
     for tile in range(len(rows.group)):
         start, stop, g = rows.bounds[tile], rows.bounds[tile + 1], rows.group[tile]
-        for c in range(CAUSES):
-            for i in range(stop - start):
-                eta[c, i] = base[c, g]
-        gather(rows.country, country, start, stop, eta)
-        gather(rows.period, period, start, stop, eta)
-        add_static(weight[g], rows.static, start, stop, eta)
+        n, place = stop - start, start * rows.known
+        set_levels(rows, tile, group, country, period, eta)
+        add_static(weight[g], rows.static, place, n, rows.known, eta)
         if latent:
-            move_columns(rows, error, tile, column)
-            add_moving(rows, weight[g], column, stop - start, eta)
-        total += compare_rates(rows, start, stop, eta, residual)
-        scatter(rows.country, residual, start, stop, d_country)
-        scatter(rows.period, residual, start, stop, d_period)
-        for c in range(CAUSES):
-            for i in range(stop - start):
-                d_base[c, g] += residual[c, i]
-        dot_static(rows.static, start, stop, residual, d_weight[g])
+            move_columns(rows, value, error, tile, column)
+            add_moving(rows, weight[g], column, n, eta)
+        total += compare_rates(rows.exposure, rows.events, start, stop, eta)
+        sum_levels(rows, tile, eta, d_group, d_country, d_period)
+        dot_static(rows.static, place, n, rows.known, eta, d_weight[g])
         if latent:
-            d_column[:] = 0
-            dot_moving(rows, weight[g], column, stop - start, residual, d_weight[g], d_column)
-            pull_columns(rows, tile, d_column, d_error)
+            for k in range(len(d_column)):
+                for i in range(n):
+                    d_column[k, i] = 0
+            dot_moving(rows, weight[g], column, n, eta, d_weight[g], d_column)
+            pull_columns(rows, tile, d_column, error, d_value)
     return total
 
 
 @njit
 def log_sigmoid(x):
-    """Return log(1 / (1 + exp(-x))) without overflow."""
-    return -math.log1p(math.exp(-x)) if x > 0 else x - math.log1p(math.exp(x))
+    """Return log p and p of p = 1 / (1 + exp(-x)), without overflow."""
+    small = math.exp(-abs(x))
+    log_p = min(x, 0.0) - math.log(1 + small)
+    return log_p, (1 if x > 0 else small) / (1 + small)
 
 
 @njit
@@ -353,16 +371,15 @@ def log_upper_tail(z):
 def add_result(result, score, low, high):
     """Return log P(result) of an ordered logit with two cut points, and its derivatives by score, low and high."""
     if result == REMOVED:
-        value = log_sigmoid(score - high)
-        b = -math.expm1(value)
-        return value, b, 0.0, -b
-    below = log_sigmoid(low - score)
-    if result == CONCESSION:
-        inside, gap = log_sigmoid(high - score), high - low
-        a, b, pull = math.exp(below), math.exp(inside), 1 / math.expm1(gap)
-        return below + inside + score - low + math.log(-math.expm1(-gap)), a + b - 1, -a - pull, 1 - b + pull
-    a = -math.expm1(below)
-    return below, -a, a, 0.0
+        value, p = log_sigmoid(score - high)
+        return value, 1 - p, 0.0, p - 1
+    if result != CONCESSION:
+        value, p = log_sigmoid(low - score)
+        return value, p - 1, 1 - p, 0.0
+    above, a = log_sigmoid(score - low)
+    below, b = log_sigmoid(high - score)
+    both = math.expm1(high - low)
+    return above + below + math.log(both / (both + 1)), b - a, a - 1 - 1 / both, 1 - b + 1 / both
 
 
 @njit
@@ -371,52 +388,54 @@ def add_pending(logit, days, mean, shift, sd):
     z1, z0 = (days - mean - shift) / sd, (days - mean) / sd
     tail1, slope1 = log_upper_tail(z1)
     tail0, slope0 = log_upper_tail(z0)
-    removes, fails = log_sigmoid(logit) + tail1, log_sigmoid(-logit) + tail0
+    chance = log_sigmoid(logit)
+    removes, fails = chance[0] + tail1, chance[0] - logit + tail0
     top = max(removes, fails)
     value = top + math.log(math.exp(removes - top) + math.exp(fails - top))
     share = math.exp(removes - value)
-    chance = math.exp(log_sigmoid(logit))
     by_shift = -share * slope1 / sd
     by_mean = by_shift - (1 - share) * slope0 / sd
-    return value, share - chance, by_mean, by_shift, -share * slope1 * z1 - (1 - share) * slope0 * z0
+    return value, share - chance[1], by_mean, by_shift, -share * slope1 * z1 - (1 - share) * slope0 * z0
 
 
 @njit
-def add_cases(cases, group_effect, beta, error, cut, gap, mean, sd, shift, d_group, d_beta, d_error, d_cut, d_gap, d_mean, d_sd, d_shift):  # fmt: skip
+def add_cases(cases, o, value, group_effect, beta, d_value, d_group, d_beta):
     """Return the log-likelihood of results and lengths, and add its gradient to the arrays named d_."""
     total = 0.0
-    x, dx, log_sd = np.empty(cases.centre.shape[1]), np.empty(cases.centre.shape[1]), np.log(sd)
+    x, dx = np.empty(cases.centre.shape[1]), np.empty(cases.centre.shape[1])
     for i in range(len(cases.kind)):
         k, s, g = cases.kind[i], cases.spell[i], cases.group[i]
-        x[:], dx[:] = cases.centre[i], 0.0
+        for j in range(len(x)):
+            x[j], dx[j] = cases.centre[i, j], 0.0
         for m in range(len(cases.latent)):
-            x[cases.latent[m]] += cases.spread[i, m] * error[s, m]
+            x[cases.latent[m]] += cases.spread[i, m] * value[o.error + s * o.latents + m]
         score = group_effect[k, g]
         for e in range(len(beta)):
             if cases.target[e] == k:
                 score += beta[e] * x[cases.first[e]] * x[cases.second[e]]
-        low, high, pull = cut[k], cut[k] + gap[k], 0.0
+        low, high, pull = value[o.cut + k], value[o.cut + k] + value[o.gap + k], 0.0
+        mean, sd, shift = value[o.log_days + k], value[o.log_days_sd + k], value[o.removal + k]
         if cases.result[i] >= 0:
-            value, pull, by_low, by_high = add_result(cases.result[i], score, low, high)
-            total += value
-            d_cut[k] += by_low + by_high
-            d_gap[k] += by_high
+            part, pull, by_low, by_high = add_result(cases.result[i], score, low, high)
+            total += part
+            d_value[o.cut + k] += by_low + by_high
+            d_value[o.gap + k] += by_high
         if cases.begun[i] and cases.ended[i]:
             removed = 1.0 if cases.result[i] == REMOVED else 0.0
-            z = (cases.log_days[i] - mean[k] - removed * shift[k]) / sd[k]
-            total -= z * z / 2 + log_sd[k]
-            d_mean[k] += z / sd[k]
-            d_shift[k] += removed * z / sd[k]
-            d_sd[k] += (z * z - 1) / sd[k]
+            z = (cases.log_days[i] - mean - removed * shift) / sd
+            total -= z * z / 2 + math.log(sd)
+            d_value[o.log_days + k] += z / sd
+            d_value[o.removal + k] += removed * z / sd
+            d_value[o.log_days_sd + k] += (z * z - 1) / sd
         elif cases.begun[i]:
-            value, by_logit, by_mean, by_shift, by_log_sd = add_pending(score - high, cases.log_days[i], mean[k], shift[k], sd[k])  # fmt: skip
-            total += value
+            part, by_logit, by_mean, by_shift, by_log_sd = add_pending(score - high, cases.log_days[i], mean, shift, sd)
+            total += part
             pull += by_logit
-            d_cut[k] -= by_logit
-            d_gap[k] -= by_logit
-            d_mean[k] += by_mean
-            d_shift[k] += by_shift
-            d_sd[k] += by_log_sd / sd[k]
+            d_value[o.cut + k] -= by_logit
+            d_value[o.gap + k] -= by_logit
+            d_value[o.log_days + k] += by_mean
+            d_value[o.removal + k] += by_shift
+            d_value[o.log_days_sd + k] += by_log_sd / sd
         d_group[k, g] += pull
         for e in range(len(beta)):
             if cases.target[e] == k:
@@ -425,7 +444,7 @@ def add_cases(cases, group_effect, beta, error, cut, gap, mean, sd, shift, d_gro
                 dx[a] += pull * beta[e] * x[b]
                 dx[b] += pull * beta[e] * x[a]
         for m in range(len(cases.latent)):
-            d_error[s, m] += dx[cases.latent[m]] * cases.spread[i, m]
+            d_value[o.error + s * o.latents + m] += dx[cases.latent[m]] * cases.spread[i, m]
     return total
 
 
@@ -436,6 +455,7 @@ class Layout(NamedTuple):
     baseline: int  # (cause)
     period_sd: int  # (cause)
     period: int  # (cause x period)
+    drift: int  # (cause), where the walk has a trend
     group_sd: int
     group: int  # (cause x group)
     country_sd: int
@@ -463,6 +483,7 @@ class Layout(NamedTuple):
     latents: int
     effects: int
     result_effects: int
+    decades: float  # length of a period
 
 
 class Shrinkage(NamedTuple):
@@ -475,12 +496,6 @@ class Shrinkage(NamedTuple):
 
 
 PLAIN, RIDGE, HORSESHOE = 0, 1, 2
-
-
-@njit
-def block(vector, start, rows, columns):
-    """Return a part of a vector as a table."""
-    return vector[start : start + rows * columns].reshape(rows, columns)
 
 
 @njit
@@ -498,9 +513,10 @@ def scale_of(shrinkage, value, common, local, e):
 @njit
 def shrink(shrinkage, value, start, common, local, count):
     """Return the effects of a stage."""
-    beta = value[start : start + count].copy()
-    if shrinkage.form != PLAIN:
-        for e in range(count):
+    beta = np.empty(count)
+    for e in range(count):
+        beta[e] = value[start + e]
+        if shrinkage.form != PLAIN:
             beta[e] = shrinkage.mean[e] + beta[e] * scale_of(shrinkage, value, common, local, e)[0]
     return beta
 
@@ -523,7 +539,11 @@ def pull_shrink(shrinkage, value, start, common, local, d_beta, d_value):
 @njit
 def spread_out(value, sd, start, rows, columns):
     """Return effects of levels: a spread for each row of a table times its coordinates."""
-    return block(value, start, rows, columns) * value[sd : sd + rows].reshape(rows, 1)
+    effect = np.empty((rows, columns))
+    for r in range(rows):
+        for c in range(columns):
+            effect[r, c] = value[sd + r] * value[start + r * columns + c]
+    return effect
 
 
 @njit
@@ -543,7 +563,9 @@ def walk_out(value, o):
     for c in range(CAUSES):
         for p in range(1, o.periods):
             walk[c, p] += walk[c, p - 1]
-        walk[c] -= walk[c, -1]
+        end, trend = walk[c, o.periods - 1], value[o.drift + c] * o.decades if o.group_sd > o.drift else 0.0
+        for p in range(o.periods):
+            walk[c, p] -= end + trend * (o.periods - 1 - p)
     return walk
 
 
@@ -551,7 +573,13 @@ def walk_out(value, o):
 def pull_walk(value, o, d_period, d_value):
     """Carry the gradient of the calendar effects back to their steps."""
     for c in range(CAUSES):
-        d_period[c, -1] -= d_period[c].sum()
+        total, trend = 0.0, 0.0
+        for p in range(o.periods):
+            total += d_period[c, p]
+            trend -= d_period[c, p] * (o.periods - 1 - p) * o.decades
+        if o.group_sd > o.drift:
+            d_value[o.drift + c] += trend
+        d_period[c, o.periods - 1] -= total
         for p in range(o.periods - 2, -1, -1):
             d_period[c, p] += d_period[c, p + 1]
     pull_spread(value, o.period_sd, o.period, d_period, d_value)
@@ -562,10 +590,9 @@ def onset_stage(value, o, rows, shrinkage, d_value):
     """Return the onset stage's log-likelihood and add its gradient by the values."""
     group = spread_out(value, o.group_sd, o.group, CAUSES, o.groups)
     country = spread_out(value, o.country_sd, o.country, CAUSES, o.countries)
-    period, beta = walk_out(value, o), shrink(shrinkage, value, o.beta, o.beta_global, o.beta_local, o.effects)
     slope = spread_out(value, o.slope_sd, o.slope, len(rows.slope), o.groups)
-    d_group, real = np.zeros_like(group), rows.static.dtype
-    weight = np.zeros((o.groups, len(rows.static) + len(rows.first), CAUSES), real)
+    period, beta = walk_out(value, o), shrink(shrinkage, value, o.beta, o.beta_global, o.beta_local, o.effects)
+    weight = np.zeros((o.groups, rows.known + len(rows.first), CAUSES), rows.static.dtype)
     for g in range(o.groups):
         for c in range(CAUSES):
             group[c, g] += value[o.baseline + c]
@@ -574,23 +601,9 @@ def onset_stage(value, o, rows, shrinkage, d_value):
         for k in range(len(rows.slope)):
             e = rows.slope[k]
             weight[g, rows.effect[e, 0], rows.effect[e, 1]] += slope[k, g]
-    error, d_error = block(value, o.error, o.spells, o.latents), block(d_value, o.error, o.spells, o.latents)
-    d_weight = np.zeros(weight.shape)
-    d_country, d_period, d_slope = np.zeros_like(country), np.zeros_like(period), np.zeros_like(slope)
-    total = add_onsets(
-        rows,
-        group,
-        country,
-        period,
-        weight,
-        np.ascontiguousarray(error.T).astype(real),
-        d_group,
-        d_country,
-        d_period,
-        d_weight,
-        d_error,
-    )
-    d_beta = np.zeros(o.effects)
+    d_group, d_country, d_period = np.zeros(group.shape), np.zeros(country.shape), np.zeros(period.shape)
+    d_slope, d_beta, d_weight = np.zeros(slope.shape), np.zeros(o.effects), np.zeros(weight.shape)
+    total = add_onsets(rows, value, o.error, group, country, period, weight, d_value, d_group, d_country, d_period, d_weight)  # fmt: skip
     for g in range(o.groups):
         for c in range(CAUSES):
             d_value[o.baseline + c] += d_group[c, g]
@@ -613,15 +626,8 @@ def result_stage(value, o, cases, shrinkage, d_value):
     kinds = o.gap - o.cut
     group = spread_out(value, o.result_sd, o.result_group, kinds, o.groups)
     beta = shrink(shrinkage, value, o.result_beta, o.result_global, o.result_local, o.result_effects)
-    d_group, d_beta = np.zeros((kinds, o.groups)), np.zeros(o.result_effects)
-    total = add_cases(
-        cases, group, beta, block(value, o.error, o.spells, o.latents),
-        value[o.cut : o.gap], value[o.gap : o.gap + kinds], value[o.log_days : o.log_days_sd],
-        value[o.log_days_sd : o.removal], value[o.removal : o.end],
-        d_group, d_beta, block(d_value, o.error, o.spells, o.latents),
-        d_value[o.cut : o.gap], d_value[o.gap : o.gap + kinds], d_value[o.log_days : o.log_days_sd],
-        d_value[o.log_days_sd : o.removal], d_value[o.removal : o.end],
-    )  # fmt: skip
+    d_group, d_beta = np.zeros(group.shape), np.zeros(o.result_effects)
+    total = add_cases(cases, o, value, group, beta, d_value, d_group, d_beta)
     pull_shrink(shrinkage, value, o.result_beta, o.result_global, o.result_local, d_beta, d_value)
     pull_spread(value, o.result_sd, o.result_group, d_group, d_value)
     return total
@@ -646,12 +652,13 @@ def log_density(position, layout, prior, rows, cases, onset, result):
         Constants left out.
     array (coordinate)
     """
-    value, gradient, d_value = np.empty_like(position), np.empty_like(position), np.zeros_like(position)
+    size = len(position)
+    value, gradient, d_value = np.empty(size), np.empty(size), np.zeros(size)
     total = add_priors(position, prior, value, gradient)
     total += onset_stage(value, layout, rows, onset, d_value)
     total += result_stage(value, layout, cases, result, d_value)
     for i in prior.positive:
         d_value[i] *= value[i]
-    for i in range(len(position)):
+    for i in range(size):
         gradient[i] += d_value[i]
     return total, gradient

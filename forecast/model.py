@@ -23,7 +23,7 @@ from forecast.hazards import (
     true_values,
 )
 from forecast.schema import CAUSES, KINDS, RESULTS
-from forecast.spec import Effect, Normal, Shrinkage, Spec
+from forecast.spec import DECADE, Effect, Normal, Onset, Shrinkage, Spec
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -99,7 +99,7 @@ def _onset_parameters(spec: Spec, coords: dict[str, Any]) -> dict[str, Any]:
     mean, sd = _priors([onset.baseline[cause] for cause in CAUSES])
     return {
         "baseline": pm.Normal("baseline", mean, sd, dims="cause"),
-        "period_effect": _drift(onset.period_sd),
+        "period_effect": _calendar(onset, coords["period"]),
         "group_effect": _scattered("group_effect", "group", "cause", onset.group_sd),
         "country_effect": _scattered("country_effect", "country", "cause", onset.country_sd),
         "beta": _effects("beta", "effect", onset.effects, onset.shrinkage, CAUSES),
@@ -111,16 +111,20 @@ def _priors(normals: list[Normal]) -> tuple[Any, Any]:
     return np.array([n.mean for n in normals]), np.array([n.sd for n in normals])
 
 
-def _drift(prior_sd: float) -> Any:
-    """Return a random walk over calendar periods that is zero in the last one.
+def _calendar(onset: Onset, periods: Any) -> Any:
+    """Return a random walk over calendar periods, about a trend if the spec has one, that is zero in the last one.
 
     The baseline is therefore the rate of the present, which is what is forecast from.
     """
     import pymc as pm
 
-    step = pm.HalfNormal("period_effect_sd", prior_sd, dims="cause")
+    step = pm.HalfNormal("period_effect_sd", onset.period_sd, dims="cause")
     walk = (step * pm.Normal("period_effect_z", dims=("period", "cause"))).cumsum(axis=0)
-    return pm.Deterministic("period_effect", walk - walk[-1], dims=("period", "cause"))
+    walk = walk - walk[-1]
+    if onset.drift:
+        mean, sd = _priors([onset.drift[cause] for cause in CAUSES])
+        walk = walk + pm.Normal("period_drift", mean, sd, dims="cause") * ((periods - periods[-1]) / DECADE)[:, None]
+    return pm.Deterministic("period_effect", walk, dims=("period", "cause"))
 
 
 def _effects(

@@ -321,8 +321,8 @@ def _move_exit(own: list[Spell], index: int, day: date) -> list[Spell]:
 def settle_campaigns(spells: Sequence[Spell], campaigns: Sequence[Campaign], archigos_to: date) -> list[Spell]:
     """Return spells in which an armed campaign that succeeded after Archigos's last day removed the first leader to go.
 
-    Where Archigos can be asked, three of four such exits are removals by rebels, but only one of four in the
-    year of an unarmed success is a removal by protest; the other three are regular. So unarmed ones stay as they are.
+    Since 1990, where Archigos can be asked, two of three such exits are removals by rebels, but only one of five in the
+    year of an unarmed success is a removal by protest; most are regular. So unarmed ones stay as they are.
     """
     settled = [*spells]
     for campaign in campaigns:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 REQUIRED = ("archigos", "powell_thyne", "navco", "vdem_region")
 FRAME, EXITS_FRAME = "global_panel", "exits_only"
 MALTA = 338  # its neighbour by number is Albania
-IMPORTS = "imports.csv"  # which files a study was made from
+IMPORTS = "imports.csv"  # which files a study was made from, and what was made
+MADE, MADE_FILES = "study", (*TABLES, "codebook.toml", "sources.bib")
 DEFAULTS = {"coder": "A", "basis": "measured", "note": ""}
 BIB = {"archigos": "archigos", "powell_thyne": "powell_thyne_2011", "navco": "navco13", "reign": "reign"}
 
@@ -250,7 +251,7 @@ def import_files(study: Study, files: Mapping[str, Path], talk: Talk = lambda _:
     Raises
     ------
     UsageError
-        When the study's tables are coded by hand, or a file it was made from has changed.
+        When the study's tables are coded or changed by hand, or a file it was made from has changed.
     DataError
         When the tables that follow break a rule; the study is as it was then.
     """
@@ -262,6 +263,9 @@ def import_files(study: Study, files: Mapping[str, Path], talk: Talk = lambda _:
         try:
             new.mkdir()
             _write_data(new, {**kept, **files}, talk)
+            for path in study.data.iterdir():
+                if path.is_file() and not (new / path.name).exists():
+                    shutil.copyfile(path, new / path.name)  # such as reasons for differences
             study.data.rename(old)
             new.rename(study.data)
         finally:
@@ -282,14 +286,22 @@ def _imported(data: Path, besides: Mapping[str, Path]) -> dict[str, Path]:
                 "with forecast init --panel, and hold the two against each other with forecast check --against"
             )
         return {}
-    with list_.open(encoding="utf-8", newline="") as file:
-        listed = [(row["dataset"], Path(row["file"]), row["sha256"]) for row in csv.DictReader(file)]
-    rows = [row for row in listed if row[0] not in besides]
-    for name, path, digest in rows:
-        if not path.is_file() or file_digest(path) != digest:
-            what = "has changed since it was imported" if path.is_file() else "is gone"
-            raise UsageError(f"{path} {what}; import it again: forecast import {name} FILE")
-    return {name: path for name, path, _ in rows}
+    with list_.open(encoding="utf-8", newline="") as table:
+        rows = [(row["dataset"], row["file"], row["sha256"]) for row in csv.DictReader(table)]
+    changed = [(name, file) for name, file, digest in rows if name not in besides and _digest(data / file) != digest]
+    for name, file in changed:
+        if name == MADE:
+            raise UsageError(
+                f"{data / file} was changed by hand since it was made from public data, and an import would undo that; "
+                "put the old file back, or make a new study with forecast init --panel"
+            )
+        what = "has changed since it was imported" if Path(file).exists() else "is gone"
+        raise UsageError(f"{file} {what}; import it again: forecast import {name} FILE")
+    return {name: Path(file) for name, file, _ in rows if name != MADE and name not in besides}
+
+
+def _digest(path: Path) -> str:
+    return file_digest(path) if path.is_file() else ""
 
 
 def _write_data(folder: Path, files: Mapping[str, Path], talk: Talk) -> None:
@@ -317,6 +329,7 @@ def _write_data(folder: Path, files: Mapping[str, Path], talk: Talk) -> None:
         writer = csv.writer(list_, lineterminator="\n")
         writer.writerow(["dataset", "file", "sha256"])
         writer.writerows([name, path.resolve(), file_digest(path)] for name, path in files.items())
+        writer.writerows([MADE, file, file_digest(folder / file)] for file in MADE_FILES)
     if problems := check_study(folder):
         raise DataError(problems)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from forecast.data import Data
@@ -31,6 +33,7 @@ LABELS = {
     "survives_challenged": "Survives a challenge",
     "survives_unchallenged": "Survives unchallenged",
 }
+CODERS = ("#333333", "#0072B2", "#D55E00")
 STYLE: Any = {
     "svg.hashsalt": "regime-forecast",
     "svg.fonttype": "none",
@@ -48,7 +51,18 @@ def to_svg(figure: Figure) -> str:
     with mpl.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    for long, short in (
+        (r"('DejaVu Sans'), '[^;]*sans-serif", r"\1, sans-serif"),
+        (r' transform="rotate\(-0 [^"]*"', ""),
+    ):
+        text = re.sub(long, short, text)
+    return re.sub(r' d="[^"]*"', _shorten, text[text.index("<svg") :])
+
+
+def _shorten(path: re.Match[str]) -> str:
+    """Put a path on one line, with coordinates to a hundredth of a point."""
+    line = " ".join(path[0].split())
+    return " " + re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", line)
 
 
 def plot_outcomes(table: pd.DataFrame) -> str:
@@ -101,33 +115,48 @@ def _draw_incidence(axes: Any, forecast: Forecast, outcome: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def plot_readings(data: Data, country: str, since: str | None = None) -> str:
+def plot_readings(data: Data, country: str, since: str | None = None, until: str | None = None) -> str:
     """Return the history of each indicator with each coder's 90% range; challenges are vertical lines."""
     own = data.indicators[data.indicators["country"] == country]
     names = [name for name in data.codebook.indicators if name in set(own["indicator"])]
     start = pd.Timestamp(since) if since else own["observed_on"].min()
+    end = pd.Timestamp(until or data.known_to)
     if not names:
         return ""
     with mpl.rc_context(STYLE):
         rows = -(-len(names) // 3)
-        figure = Figure(figsize=(9, 1.9 * rows))
+        figure = Figure(figsize=(9, 1.9 * rows + 0.25))
         grid = figure.subplots(rows, 3, sharex=True, squeeze=False).ravel()
         for axes, name in zip(grid, names, strict=False):
-            _draw_reading(axes, data, own[own["indicator"] == name], name, start)
-            _draw_challenges(axes, data, country, start)
+            _draw_reading(axes, data, own[own["indicator"] == name], name, (start, end))
+            _draw_challenges(axes, data, country, (start, end))
         for axes in grid[len(names) :]:
             axes.set_visible(False)
-        figure.subplots_adjust(
-            left=0.05, right=0.98, top=1 - 0.22 / (1.9 * rows), bottom=0.3 / (1.9 * rows), hspace=0.28
-        )
+        height = figure.get_figheight()
+        figure.subplots_adjust(left=0.05, right=0.98, top=1 - 0.45 / height, bottom=0.3 / height, hspace=0.28)
+        _label_readings(figure, sorted(set(own["coder"])))
     return to_svg(figure)
 
 
-def _draw_reading(axes: Any, data: Data, readings: pd.DataFrame, name: str, start: pd.Timestamp) -> None:
-    end = pd.Timestamp(data.known_to)
-    for colour, (_, own) in zip(("#333333", "#0072B2", "#D55E00"), readings.groupby("coder"), strict=False):
-        ordered = own.sort_values("observed_on")
-        days = [*ordered["observed_on"], end]
+def _label_readings(figure: Figure, coders: list[str]) -> None:
+    lines = [
+        Line2D([], [], color=colour, linewidth=1.3, label=f"coder {coder}, with range")
+        for colour, coder in zip(CODERS, coders, strict=False)
+    ]
+    for kind, colour in (("coup attempt", COLOURS["coup"]), ("uprising", COLOURS["revolution"])):
+        lines.append(Line2D([], [], color=colour, linewidth=0.9, linestyle=":", label=f"{kind} that failed"))
+        lines.append(Line2D([], [], color=colour, linewidth=0.9, label=f"{kind} with a result"))
+    figure.legend(handles=lines, loc="upper center", ncols=len(lines), fontsize=6.5, frameon=False, columnspacing=1.2)
+
+
+def _draw_reading(axes: Any, data: Data, readings: pd.DataFrame, name: str, span: tuple[Any, Any]) -> None:
+    start, end = span
+    for colour, (_, own) in zip(CODERS, readings.groupby("coder"), strict=False):
+        ordered = own[own["observed_on"] < end].sort_values("observed_on")
+        ordered = ordered[ordered["observed_on"].shift(-1, fill_value=end) > start]  # what is in force in the span
+        if ordered.empty:
+            continue
+        days = [*ordered["observed_on"].clip(lower=start), end]
         value, low, high = ([*ordered[column], ordered[column].iloc[-1]] for column in ("value", "low", "high"))
         axes.fill_between(days, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         axes.step(days, value, where="post", color=colour, linewidth=1.3)
@@ -139,8 +168,8 @@ def _draw_reading(axes: Any, data: Data, readings: pd.DataFrame, name: str, star
     axes.xaxis.set_major_locator(AutoDateLocator(maxticks=5))
 
 
-def _draw_challenges(axes: Any, data: Data, country: str, start: pd.Timestamp) -> None:
-    events = data.events[(data.events["country"] == country) & (data.events["start"] >= start)]
+def _draw_challenges(axes: Any, data: Data, country: str, span: tuple[Any, Any]) -> None:
+    events = data.events[(data.events["country"] == country) & data.events["start"].between(*span)]
     for event in events.itertuples():
         kind = "coup" if event.kind == "coup_attempt" else "revolution"
         axes.axvline(

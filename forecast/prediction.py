@@ -32,7 +32,7 @@ from forecast.hazards import (
 from forecast.incidence import Length, Ongoing, incidence
 from forecast.inference import Fit
 from forecast.schema import KINDS, OUTCOMES
-from forecast.spec import Gate
+from forecast.spec import DECADE, Gate
 
 Paths = Literal["walk", "hold"]
 INTERVALS = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
@@ -297,10 +297,11 @@ def _drawn(parameters: dict[str, Any], name: str, rng: np.random.Generator) -> t
 
 
 def walk_periods(design: xr.Dataset, periods: Any, parameters: dict[str, Any], rng: np.random.Generator) -> Any:
-    """Return the position of each period and the period effects; the random walk goes on into new periods."""
+    """Return the position of each period and the period effects; walk and trend go on into new periods."""
     effect, known = parameters["period_effect"], list(design.indexes["period"])
     for new in sorted(set(periods) - set(known)):
         step = parameters["period_effect_sd"] * rng.normal(size=parameters["period_effect_sd"].shape)
+        step = step + parameters.get("period_drift", 0.0) * (new - known[-1]) / DECADE
         effect = np.concatenate([effect, effect[:, -1:] + step[:, None]], axis=1)
         known.append(new)
     return np.array([known.index(period) for period in periods]), effect

@@ -24,6 +24,13 @@ RESULTS = ("failed", "concession", "removed")
 OUTCOMES = ("coup", "revolution", "other_exit", "survives_challenged", "survives_unchallenged")
 COMPUTED = ("tenure", "recent_challenge")
 
+# Kinds of sanction, lightest first, and classes of the senders' share of the target's trade (bounds).
+MEASURES = ("persons", "arms", "aid", "goods", "transport", "sector", "staple", "finance", "trade", "blockade")
+SHARES = {
+    "trace": (0.0, 0.02), "small": (0.02, 0.1), "some": (0.1, 0.25), "large": (0.25, 0.5), "most": (0.5, 0.75),
+    "nearly_all": (0.75, 1.0),
+}  # fmt: skip
+
 # A spreadsheet counts days from this date, so a bare 44616 in a date column is 2022-02-24.
 SPREADSHEET_EPOCH = date(1899, 12, 30)
 
@@ -96,6 +103,13 @@ def _keys(text: Any) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def _listed(text: Any, *allowed: str) -> tuple[str, ...]:
+    words = text.split(";") if isinstance(text, str) else tuple(text)
+    if not words or not set(words) <= set(allowed):
+        raise _fault("is not a list of allowed words", f"write some of {', '.join(allowed)}, separated by semicolons")
+    return tuple(words)
+
+
 def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda text: None if text in ("", None) else parse(text)
 
@@ -137,6 +151,8 @@ EXITS = ("coup", "revolution", "regular", "natural_death", "ill_health", "assass
 Exit = Annotated[str, BeforeValidator(_one_of(*EXITS))]
 Kind = Annotated[str, BeforeValidator(_one_of("coup_attempt", "uprising"))]
 Result = Annotated[str, BeforeValidator(_one_of(*RESULTS, "ongoing"))]
+Measures = Annotated[tuple[str, ...], BeforeValidator(lambda text: _listed(text, *MEASURES))]
+Share = Annotated[str, BeforeValidator(_one_of(*SHARES))]
 Basis = Annotated[str, BeforeValidator(_one_of("judgement", "measured"))]
 GwCode = Annotated[
     str, BeforeValidator(_matching("[0-9]{1,3}", "is not a Gleditsch-Ward code", "write one to three digits"))
@@ -222,12 +238,27 @@ class IndicatorRow(Row):
     note: Text = Field(description="turning point or reason")
 
 
+class SanctionRow(Row):
+    """One set of sanctions on one country by senders who act together, from which severity is computed."""
+
+    country: Iso3 = Field(description="target")
+    start: Day = Field(description="day in force; may be before the frame")
+    end: MaybeDay = Field(description="first day no longer in force; empty while in force")
+    measures: Measures = Field(description="kinds of measure: " + ", ".join(MEASURES))
+    senders: Name = Field(description="states or organisations; not those that fight the target")
+    share: Share = Field(description="class of the senders' share of the target's trade: " + ", ".join(SHARES))
+    known_on: Day = Field(description="first day a contemporary could know it")
+    sources: Sources = Field(description="keys of sources.bib")
+    note: Text = Field(description="the act, and what is uncertain")
+
+
 TABLES: dict[str, type[Row]] = {
     "countries.csv": CountryRow,
     "leaders.csv": LeaderRow,
     "events.csv": EventRow,
     "indicators.csv": IndicatorRow,
 }
+WORKINGS: dict[str, type[Row]] = {"sanctions.csv": SanctionRow}  # a study may do without: readings are made from them
 
 
 class Indicator(Row):
@@ -236,7 +267,7 @@ class Indicator(Row):
     label: str
     unit: str
     range: tuple[float, float]
-    role: Literal["judgement", "computed"]
+    role: Literal["judgement", "measured", "computed"]
     absent: Literal["missing", "zero"]
     claim: tuple[str, ...] = ()
     low: str = ""

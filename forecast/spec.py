@@ -18,6 +18,8 @@ from forecast.errors import SpecError
 from forecast.files import digest
 from forecast.schema import CAUSES, KINDS, Cause, ChallengeKind, faults
 
+DECADE = 10.0  # years
+
 
 class Part(BaseModel):
     """A part of a spec; unknown keys are errors."""
@@ -73,6 +75,7 @@ class Onset(Part):
     period_sd: float = Field(0.3, gt=0)
     slope_sd: float = Field(0.25, gt=0)
     period_years: int = Field(10, gt=0)
+    drift: dict[Cause, Normal] = Field({}, description="trend of each cause's log rate per decade; none means no trend")
     lag_days: int = Field(0, ge=0, description="a reading explains challenges only so many days after its day")
     shrinkage: Shrinkage | None = None
     effects: tuple[Effect, ...] = ()
@@ -107,7 +110,7 @@ class Sampling(Part):
     draws: int = Field(2000, ge=10)
     tune: int = Field(1000, ge=10)
     chains: int = Field(4, ge=2)
-    target_accept: float = Field(0.85, gt=0.5, lt=1)
+    target_accept: float = Field(0.9, gt=0.5, lt=1)
     seed: int = 20221023
 
     def more_careful(self) -> Sampling:
@@ -160,6 +163,7 @@ class Spec(Part):
     def _complete(self) -> Spec:
         for stage, got, wanted in (
             ("onset.baseline", self.onset.baseline, CAUSES),
+            ("onset.drift", self.onset.drift or dict.fromkeys(CAUSES), CAUSES),
             ("result.cutpoints", self.result.cutpoints, KINDS),
             ("result.log_days", self.result.log_days, KINDS),
         ):

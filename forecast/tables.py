@@ -17,10 +17,11 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from forecast.errors import Problem
-from forecast.schema import TABLES, Row, faults
+from forecast.schema import TABLES, WORKINGS, Row, faults
 
 Numbered = tuple[int, Row]
 
+ROWS = {**TABLES, **WORKINGS}
 BAD = object()  # stands for a cell that cannot be read
 
 BOM = b"\xef\xbb\xbf"
@@ -119,7 +120,7 @@ def _split(file: str, text: str) -> tuple[list[tuple[int, list[str]]], list[Prob
 
 def check_header(file: str, header: list[str]) -> list[Problem]:
     """Return what is wrong with a header: wrong separator, missing, unknown, doubled or moved columns."""
-    expected = list(TABLES[file].model_fields)
+    expected = list(ROWS[file].model_fields)
     if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
         return [Problem(file, 1, None, separator, "columns are not separated by commas", "save as comma-separated CSV")]
     problems = [
@@ -160,7 +161,7 @@ def parse_rows(
     A long table repeats its cells, so each different text of a column is read once; a row with a cell that
     cannot be read is then looked at by itself.
     """
-    row_type, names = TABLES[file], set(header)
+    row_type, names = ROWS[file], set(header)
     whole = [len(fields) == len(header) and any(fields) for _, fields in lines]
     columns = zip(*(fields for (_, fields), kept in zip(lines, whole, strict=True) if kept), strict=True)
     typed = zip(*(_read_cells(file, name, texts) for name, texts in zip(header, columns, strict=False)), strict=True)
@@ -186,7 +187,7 @@ def _read_cells(file: str, column: str, texts: Sequence[str]) -> Iterator[Any]:
 
 def _readable_cells(file: str, column: str, texts: set[str]) -> dict[str, Any]:
     """Return the value of each text of a column that can be read."""
-    field = TABLES[file].model_fields[column]
+    field = ROWS[file].model_fields[column]
     typed: Any = Annotated[field.annotation, *field.metadata]
     read = TypeAdapter[Any](typed, config=ConfigDict(allow_inf_nan=False)).validate_python
     values = {}
@@ -226,7 +227,7 @@ def validate_row(file: str, number: int | None, cells: dict[str, str]) -> tuple[
     """Return the typed row, or the problems that keep it from being one."""
     problems = [problem for name, text in cells.items() if (problem := _damaged_text(file, number, name, text))]
     try:
-        row = TABLES[file].model_validate(cells)
+        row = ROWS[file].model_validate(cells)
     except ValidationError as error:
         return None, problems + [Problem(file, number, *fault) for fault in faults(error)]
     return (None if problems else row), problems

@@ -13,7 +13,7 @@ PACKAGE = Path(forecast.__file__).parent
 
 # A module may import only modules that stand before it.
 ORDER = (
-    "errors", "schema", "files", "scores", "engine", "tables", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
+    "errors", "schema", "files", "scores", "engine", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
     "outcomes", "covariates", "panel", "fetching",
     "hazards", "kernel", "density", "model", "incidence", "inference", "prediction", "backtest", "baselines", "explanation", "claims", "ledger", "plots", "report", "evaluation",
     "publishing", "cli", "__main__",

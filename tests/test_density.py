@@ -7,6 +7,7 @@ from forecast import kernel
 from forecast.density import build_density
 from forecast.design import build_design
 from forecast.model import build_model
+from forecast.schema import CAUSES
 
 FORMS = {"plain": None, "ridge": {"form": "ridge", "scale": 0.7}, "horseshoe": {"form": "horseshoe", "scale": 0.2}}
 
@@ -21,6 +22,8 @@ def data(real_data, restricted):
 def statements(request, data, default_spec):
     """Return the density and PyMC's statement of one model, the latter as a function of named values."""
     spec = default_spec.changed({"onset.shrinkage": FORMS[request.param], "result.shrinkage": FORMS[request.param]})
+    if request.param == "ridge":
+        spec = spec.changed({"onset.drift": {cause: {"mean": -0.2, "sd": 0.1} for cause in CAUSES}})
     design = build_design(data, spec)
     model = build_model(design, spec)
     names = [model.values_to_rvs[value].name for value in model.value_vars]
