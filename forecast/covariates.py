@@ -132,13 +132,22 @@ def change(values: Values, years: int) -> Values:
     return both.assign(value=(both["value"] - both["value_before"]) / years)[["country", "year", "day", "value"]]
 
 
-def count(tables: Tables, rows: pd.DataFrame, size: str | None = None) -> Values:
-    """Return how many rows of (state, year) each country has at each year's end, or the largest of a column; 0 for none."""
+def count(tables: Tables, rows: pd.DataFrame, source: str, size: str | None = None) -> Values:
+    """Return how many rows of (state, year) each country has at each year's end, or the largest of a column.
+
+    None is 0, but only to the last year that the source covers.
+    """
     rows = rows.dropna(subset=["state", "year"]).astype({"state": int, "year": int})
     rows = rows.assign(country=[country_code(s, y) for s, y in zip(rows["state"], rows["year"], strict=True)])
     found = rows.groupby(["country", "year"])
     number = found[size].max() if size else found.size()
-    return tables["grid"].merge(number.rename("value").reset_index(), on=["country", "year"], how="left").fillna({"value": 0.0})  # fmt: skip
+    grid = tables["grid"][tables["grid"]["year"] <= covered_to(tables[source])]
+    return grid.merge(number.rename("value").reset_index(), on=["country", "year"], how="left").fillna({"value": 0.0})
+
+
+def covered_to(table: pd.DataFrame) -> int:
+    """Return the last year in which something in a table begins or is counted."""
+    return int(table["year" if "year" in table else "start_year"].max())
 
 
 def flag(values: Values) -> Values:
@@ -177,19 +186,23 @@ def _reign(column: str) -> Callable[[Tables], Values]:
     return lambda tables: yearly(tables["reign"], tables["reign"][column].astype("Float64"))
 
 
+def _since_start(spans_: pd.DataFrame, tables: Tables) -> Values:
+    """Return log(1 + years since the last start of a state's spans) at each year's end."""
+    rows = spans_.dropna(subset=["start", "state"]).sort_values("start")
+    rows = rows.assign(
+        country=[country_code(int(s), d.year) for s, d in zip(rows["state"], rows["start"], strict=True)]
+    )
+    rows = rows.dropna(subset=["country"])[["country", "start"]]
+    found = pd.merge_asof(tables["grid"].sort_values("day"), rows, left_on="day", right_on="start", by="country")
+    return found.assign(value=np.log1p((found["day"] - found["start"]).dt.days / YEAR))
+
+
 def _regime_age(tables: Tables) -> Values:
-    gwf = tables["gwf"]
-    return yearly(gwf, np.log1p(gwf["years"].astype(float)))
+    return _since_start(tables["reign_regimes"], tables)
 
 
 def _state_age(tables: Tables) -> Values:
-    states = tables["gw_states"].dropna(subset=["start"])
-    states = states.assign(
-        country=[country_code(s, d.year) for s, d in zip(states["state"], states["start"], strict=True)]
-    )
-    days = tables["grid"].sort_values("day")
-    found = pd.merge_asof(days, states.sort_values("start")[["country", "start"]], left_on="day", right_on="start", by="country")  # fmt: skip
-    return found.assign(value=np.log1p((found["day"] - found["start"]).dt.days / YEAR))
+    return _since_start(tables["gw_states"], tables)
 
 
 # --- conflict, campaigns, sanctions ---------------------------------------------------------------------------------
@@ -199,13 +212,13 @@ def _conflict(over: tuple[str, ...]) -> Callable[[Tables], Values]:
     def make(tables: Tables) -> Values:
         rows = tables["ucdp"]
         own = rows[(rows["side"] == "a") & ~rows["inter_state"] & rows["over"].isin(over)]
-        return count(tables, own.assign(intensity=own["intensity"].astype(float)), "intensity")
+        return count(tables, own.assign(intensity=own["intensity"].astype(float)), "ucdp", "intensity")
 
     return make
 
 
 def _inter_state(tables: Tables) -> Values:
-    return flag(count(tables, tables["ucdp"][tables["ucdp"]["inter_state"]]))
+    return flag(count(tables, tables["ucdp"][tables["ucdp"]["inter_state"]], "ucdp"))
 
 
 def _campaign_years(tables: Tables, *, last_too: bool) -> pd.DataFrame:
@@ -217,20 +230,15 @@ def _campaign_years(tables: Tables, *, last_too: bool) -> pd.DataFrame:
 
 
 def _any_campaign(tables: Tables) -> Values:
-    return flag(count(tables, _campaign_years(tables, last_too=True)))
+    return flag(count(tables, _campaign_years(tables, last_too=True), "navco"))
 
 
-def _open_campaign(armed: bool) -> Callable[[Tables], Values]:
+def _open_campaign(*, armed: bool) -> Callable[[Tables], Values]:
     def make(tables: Tables) -> Values:
         rows = _campaign_years(tables, last_too=False)
-        return flag(count(tables, rows[rows["regime_change"].fillna(False) & (rows["armed"] == armed)]))
+        return flag(count(tables, rows[rows["regime_change"].fillna(False) & (rows["armed"] == armed)], "navco"))
 
     return make
-
-
-def _civil_war(tables: Tables) -> Values:
-    rows = tables["cow_intra"]
-    return flag(count(tables, rows[rows["central"]] if "central" in rows else rows))
 
 
 def _wave(tables: Tables) -> Values:
@@ -251,7 +259,7 @@ def _wave(tables: Tables) -> Values:
 def _sanctions(tables: Tables) -> Values:
     rows = tables["gsdb"].dropna(subset=["state", "start_year"])
     end = rows["end_year"].fillna(tables["grid"]["year"].max())
-    cases = count(tables, spans(rows, rows["start_year"], end))
+    cases = count(tables, spans(rows, rows["start_year"], end), "gsdb")
     return cases.assign(value=np.log1p(cases["value"]))
 
 
@@ -371,6 +379,18 @@ def _listed() -> Iterator[tuple[str, Covariate]]:
             (),
             ("archigos",),
             _from(_revolts, _decayed(20)),
+            zero,
+        ),
+    )
+    yield (
+        "revolt_recent",
+        Covariate(
+            "Removals by uprisings lately",
+            "count that halves in 10 years",
+            (0, 5),
+            (),
+            ("archigos",),
+            _from(_revolts, _decayed(10)),
             zero,
         ),
     )
@@ -520,12 +540,20 @@ def _listed() -> Iterator[tuple[str, Covariate]]:
         ),
     )
     yield (
-        "election_recent",
+        "leader_election",
         Covariate(
-            "Recent election", "1 within six months after one", flags, ("reign",), reign, _reign("election_recent")
+            "Recent choice of the leader",
+            "1 within six months after a leader election",
+            flags,
+            ("reign",),
+            reign,
+            _reign("leader_election_recent"),
         ),
     )
-    yield "regime_age", Covariate("Age of the regime", "log(1 + years)", (0, 6), ("gwf",), ("gwf_2014",), _regime_age)
+    yield (
+        "regime_age",
+        Covariate("Age of the regime", "log(1 + years)", (0, 6), ("reign_regimes",), ("reign",), _regime_age),
+    )
     yield (
         "state_age",
         Covariate("Age of the state", "log(1 + years)", (0, 5.5), ("gw_states",), ("gleditsch_ward_1999",), _state_age),
@@ -599,12 +627,6 @@ def _listed() -> Iterator[tuple[str, Covariate]]:
     yield (
         "inter_state_conflict",
         Covariate("Inter-state armed conflict", "1 if in one this year", flags, ("ucdp",), ucdp, _inter_state, zero),
-    )
-    yield (
-        "civil_war",
-        Covariate(
-            "Civil war", "1 in a war over the centre", flags, ("cow_intra",), ("dixon_sarkees_2016",), _civil_war, zero
-        ),
     )
     yield "sanction_cases", Covariate("Sanctions in force", "log(1 + cases)", (0, 4), ("gsdb",), ("gsdb",), _sanctions, zero)  # fmt: skip
 

@@ -15,7 +15,7 @@ from forecast import kernel
 from forecast.design import places
 from forecast.hazards import Stages, build_stages, row_index
 from forecast.schema import CAUSES, KINDS
-from forecast.spec import DECADE, Effect, Shrinkage, Spec
+from forecast.spec import DECADE, Effect, Normal, Shrinkage, Spec, scale_prior
 
 TILE = 1024  # rows worked off together: their log rates stay in the nearest cache, their terms in the next
 FORMS = {"ridge": kernel.RIDGE, "horseshoe": kernel.HORSESHOE}
@@ -164,12 +164,11 @@ def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:
         shape = [sizes[dim] for dim in dims]
         return Block(name, dims, np.zeros(shape), np.ones(shape))
 
-    def spread(name: str, dim: str, scale: float, size: int | None = None) -> Block:
-        count = sizes[dim] if size is None else size
-        return Block(name, (dim,), np.zeros(count), np.full(count, scale), positive=True)
+    def spread(name: str, dim: str, scale: float | Normal) -> Block:
+        return normal(name, dim, [scale_prior(scale)] * sizes[dim], positive=True)
 
     def normal(name: str, dim: str, priors: list[Any], *, positive: bool = False) -> Block:
-        mean, sd = np.array([p.mean for p in priors]), np.array([p.sd for p in priors])
+        mean, sd = np.array([p.mean for p in priors], float), np.array([p.sd for p in priors], float)
         return Block(name, (dim,), mean, sd, positive)
 
     return [

@@ -107,11 +107,11 @@ def cut_rows(data: Data, spec: Spec) -> pd.DataFrame:
         "entered": spells["entered"].fillna(spells["start"]).to_numpy(),
     })  # fmt: skip
     rows["group"] = groups_on(data, rows["country"], rows["start"])
-    rows["period"] = period_of(rows["start"], spec)
     lag = pd.Timedelta(days=spec.onset.lag_days)
     rows["known"] = (rows["start"] - lag).clip(lower=rows["spell_start"])
     rows["now"] = rows["start"]
     rows["middle"] = rows["start"] + (rows["end"] - rows["start"]) / 2
+    rows["period"] = period_of(rows["middle"], spec)
     return rows
 
 
@@ -125,6 +125,8 @@ class _Country:
     kinds: Any
     onset: Any
     periods: Days
+    tenure: bool
+    recency: bool
 
 
 def _list_dates(data: Data, spec: Spec) -> dict[str, _Country]:
@@ -136,6 +138,7 @@ def _list_dates(data: Data, spec: Spec) -> dict[str, _Country]:
         country: _seconds(own) + lag for country, own in used.drop_duplicates().groupby("country")["observed_on"]
     }
     events = dict(list(data.events.groupby("country")))
+    clocks = {"tenure": "tenure" in spec.indicators, "recency": "recent_challenge" in spec.indicators}
     dates = {}
     for country, first in data.countries.groupby("country")["start"].min().dt.year.items():
         own = events.get(country, data.events.iloc[:0])
@@ -145,11 +148,17 @@ def _list_dates(data: Data, spec: Spec) -> dict[str, _Country]:
             ends=_seconds(own["end"]),
             kinds=own["kind"].to_numpy(),
             onset=~own["inherited"].to_numpy(dtype=bool),
-            periods=np.array(
-                [f"{year}-01-01" for year in range(first - first % step, last + 1, step)], dtype="datetime64[s]"
-            ),
+            periods=_turns(readings.get(country), range(first - first % step, last + 1, step)),
+            **clocks,
         )
     return dates
+
+
+def _turns(readings: Days | None, years: Iterable[int]) -> Days:
+    """Return the first days of periods, but not where a reading cuts on the eve: one cut then serves for both."""
+    days = np.array([f"{year}-01-01" for year in years], dtype="datetime64[s]")
+    eve = days - np.timedelta64(1, "D")
+    return days if readings is None else days[~np.isin(eve, readings)]
 
 
 def groups_on(data: Data, countries: pd.Series, days: pd.Series) -> Any:
@@ -185,8 +194,9 @@ def _cut_spell(data: Data, country: _Country, spell: Any) -> tuple[Days, Any]:
 def _cut_days(country: _Country, entered: Any) -> Days:
     """Return every day on which something in a country may change."""
     ended = country.ends[~np.isnat(country.ends)]
-    clocks = np.concatenate([[entered], ended])[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
-    days: Days = np.concatenate([country.readings, country.starts, ended, clocks.ravel(), country.periods])
+    clocks = np.concatenate([[entered] * country.tenure, ended[: len(ended) * country.recency]]).astype("datetime64[s]")
+    hands = clocks[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
+    days: Days = np.concatenate([country.readings, country.starts, ended, hands.ravel(), country.periods])
     return days
 
 

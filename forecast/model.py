@@ -80,7 +80,15 @@ def _coding_error(coords: dict[str, Any]) -> Any:
     return pm.Normal("coding_error", dims=("spell", "latent"))
 
 
-def _scattered(name: str, level: str, of: str, prior_sd: float) -> Any:
+def _spread(name: str, prior: float | Normal, of: str) -> Any:
+    import pymc as pm
+
+    if isinstance(prior, Normal):
+        return pm.TruncatedNormal(name, prior.mean, prior.sd, lower=0.0, dims=of)
+    return pm.HalfNormal(name, prior, dims=of)
+
+
+def _scattered(name: str, level: str, of: str, prior: float | Normal) -> Any:
     """Return group effects, as multiples of a spread for each cause or kind.
 
     Not centred, also for other exits, where events are many: sampled as they are, the effects' spread
@@ -88,7 +96,7 @@ def _scattered(name: str, level: str, of: str, prior_sd: float) -> Any:
     """
     import pymc as pm
 
-    spread = pm.HalfNormal(f"{name}_sd", prior_sd, dims=of)
+    spread = _spread(f"{name}_sd", prior, of)
     return pm.Deterministic(name, spread * pm.Normal(f"{name}_z", dims=(level, of)), dims=(level, of))
 
 
@@ -118,7 +126,7 @@ def _calendar(onset: Onset, periods: Any) -> Any:
     """
     import pymc as pm
 
-    step = pm.HalfNormal("period_effect_sd", onset.period_sd, dims="cause")
+    step = _spread("period_effect_sd", onset.period_sd, "cause")
     walk = (step * pm.Normal("period_effect_z", dims=("period", "cause"))).cumsum(axis=0)
     walk = walk - walk[-1]
     if onset.drift:
@@ -152,13 +160,13 @@ def _effects(
     return pm.Deterministic(name, mean + scale * z, dims=level)
 
 
-def _slopes(prior_sd: float, coords: dict[str, Any]) -> Any:
+def _slopes(prior: float | Normal, coords: dict[str, Any]) -> Any:
     """Return each group's departure from the common effect, for effects that vary by group."""
     import pytensor.tensor as pt
 
     if not len(coords["slope"]):
         return pt.zeros((len(coords["group"]), 0))
-    return _scattered("group_slope", "group", "slope", prior_sd)
+    return _scattered("group_slope", "group", "slope", prior)
 
 
 def _onset_likelihood(design: xr.Dataset, stages: Stages, parameters: dict[str, Any], error: Any) -> None:

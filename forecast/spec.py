@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,6 +32,15 @@ class Normal(Part):
 
     mean: float = 0.0
     sd: float = Field(gt=0)
+
+
+# The prior of a spread: a half-normal's scale, or a normal cut off at zero, which says how large the spread usually is.
+Scale = Annotated[float, Field(gt=0)] | Normal
+
+
+def scale_prior(scale: float | Normal) -> Normal:
+    """Return the normal whose positive half is the prior of a spread."""
+    return scale if isinstance(scale, Normal) else Normal(sd=scale)
 
 
 class Effect(Part):
@@ -70,10 +79,10 @@ class Onset(Part):
     """Priors of the onset stage; rates are per leader-year, for average values of the terms."""
 
     baseline: dict[Cause, Normal]
-    group_sd: float = Field(0.5, gt=0)
-    country_sd: float = Field(0.5, gt=0)
-    period_sd: float = Field(0.3, gt=0)
-    slope_sd: float = Field(0.25, gt=0)
+    group_sd: Scale = Field(0.5)
+    country_sd: Scale = Field(0.5)
+    period_sd: Scale = Field(0.3)
+    slope_sd: Scale = Field(0.25)
     period_years: int = Field(10, gt=0)
     drift: dict[Cause, Normal] = Field({}, description="trend of each cause's log rate per decade; none means no trend")
     lag_days: int = Field(0, ge=0, description="a reading explains challenges only so many days after its day")
@@ -96,7 +105,7 @@ class ResultStage(Part):
     """Priors of the result stage: failed < concession < removed."""
 
     cutpoints: dict[ChallengeKind, Ordered]
-    group_sd: float = Field(0.5, gt=0)
+    group_sd: Scale = Field(0.5)
     shrinkage: Shrinkage | None = None
     effects: tuple[Effect, ...] = ()
     log_days: dict[ChallengeKind, Normal]

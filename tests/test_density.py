@@ -23,7 +23,12 @@ def statements(request, data, default_spec):
     """Return the density and PyMC's statement of one model, the latter as a function of named values."""
     spec = default_spec.changed({"onset.shrinkage": FORMS[request.param], "result.shrinkage": FORMS[request.param]})
     if request.param == "ridge":
-        spec = spec.changed({"onset.drift": {cause: {"mean": -0.2, "sd": 0.1} for cause in CAUSES}})
+        spec = spec.changed(
+            {
+                "onset.country_sd": {"mean": 0.3, "sd": 0.1},
+                "onset.drift": {cause: {"mean": -0.2, "sd": 0.1} for cause in CAUSES},
+            }
+        )
     design = build_design(data, spec)
     model = build_model(design, spec)
     names = [model.values_to_rvs[value].name for value in model.value_vars]

@@ -28,6 +28,7 @@ YEARS: Columns = {
     "irregular_ahead": ("irreg_lead_ant",),
     "election_now": ("election_now",),
     "election_recent": ("election_recent",),
+    "leader_election_recent": ("lead_recent",),
     "victory_recent": ("victory_recent",),
     "defeat_recent": ("defeat_recent",),
     "change_recent": ("change_recent",),
@@ -50,8 +51,8 @@ def read(path: Path) -> pd.DataFrame:
         ``state``, ``year``, ``government`` (such as ``Personal Dictatorship``), ``age`` (years), ``months`` (in
         office), ``since_election``, ``since_loss``, ``since_irregular`` (log of months, as published), and flags:
         ``elected``, ``male``, ``military``, ``anticipation``, ``referendum_ahead``, ``legislative_ahead``,
-        ``executive_ahead``, ``irregular_ahead``, ``election_now``, ``election_recent``, ``victory_recent``,
-        ``defeat_recent``, ``change_recent``, ``delayed``.
+        ``executive_ahead``, ``irregular_ahead``, ``election_now``, ``election_recent``, ``leader_election_recent``,
+        ``victory_recent``, ``defeat_recent``, ``change_recent``, ``delayed``.
     """
     table, layout = read_layout(path, "reign", LAYOUTS)
     typed = {
