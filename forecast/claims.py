@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from forecast.data import Data
-from forecast.explanation import thinned
+from forecast.explanation import can_be_set, usual_range
 from forecast.inference import Fit
-from forecast.prediction import Forecast, Outlook, Question, answer, look_ahead
+from forecast.prediction import Forecast, Ingredients, Outlook, Question, look_ahead, prepare, respond, thinned
 from forecast.spec import Claim
 
 SURE, LEANING = 0.95, 0.80
@@ -132,8 +132,9 @@ def _share(claim: Claim, fit: Fit, data: Data, question: Question) -> Answer:
     interval is over posterior draws.
     """
     small, held, outlook = thinned(fit), replace(question, paths="hold"), look_ahead(fit, data, question)
-    names = [name for name in fit.spec.indicators if _can_be_set(data, question, name)]
-    swings = {name: _swing(small, outlook, held, name, usual_range(data, name)) for name in names}
+    names = [name for name in fit.spec.indicators if can_be_set(data, question, name)]
+    parts = prepare(small, outlook, held)
+    swings = {name: _swing(small, parts, outlook, held, name, usual_range(data, name)) for name in names}
     if not set(claim.terms) <= set(swings):
         return Answer(
             claim.id, claim.statement, "share of squared swings", np.nan, np.nan, np.nan, np.nan, "not in this model"
@@ -146,21 +147,11 @@ def _share(claim: Claim, fit: Fit, data: Data, question: Question) -> Answer:
     return _filled(claim, quantity, share, support, _verdict(support))
 
 
-def _can_be_set(data: Data, question: Question, name: str) -> bool:
-    return data.codebook.indicators[name].role != "computed" and name not in question.settings
-
-
-def usual_range(data: Data, name: str) -> tuple[float, float]:
-    """Return the 5% and 95% quantiles of an indicator's readings; of war and sanctions, while there are any."""
-    values = data.indicators.loc[data.indicators["indicator"] == name, "value"]
-    if data.codebook.indicators[name].absent == "zero":
-        values = values[values != 0]
-    return (float(values.quantile(0.05)), float(values.quantile(0.95))) if len(values) else (0.0, 0.0)
-
-
-def _swing(fit: Fit, outlook: Outlook, question: Question, name: str, ends: tuple[float, float]) -> Any:
+def _swing(
+    fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, name: str, ends: tuple[float, float]
+) -> Any:
     low, high = (
-        answer(fit, outlook, replace(question, settings={**question.settings, name: value}))
+        respond(fit, parts, outlook, replace(question, settings={**question.settings, name: value}))
         .probability.isel(month=-1)
         .sel(outcome=["coup", "revolution"])
         .sum("outcome")

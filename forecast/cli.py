@@ -21,7 +21,7 @@ from forecast.errors import DataError, ForecastError, Problem, UsageError
 if TYPE_CHECKING:
     from forecast.data import Data
     from forecast.inference import Fit
-    from forecast.prediction import Forecast
+    from forecast.prediction import Forecast, Question
     from forecast.spec import Spec
     from forecast.study import Study
 
@@ -186,9 +186,36 @@ def _append(study: Path | None, file: str, source: str | None, cells: dict[str, 
         rows = [row] if row is not None else []
     if problems:
         raise DataError(problems)
-    append_rows(find_study(study).data, file, rows, dry_run=dry_run)
+    place = find_study(study)
+    added, tables = append_rows(place.data, file, rows, dry_run=dry_run, kept=place.build)
     would = "would be " if dry_run else ""
-    talk(f"{len(rows)} row{'s' if len(rows) != 1 else ''} {would}added to {file}")
+    talk(f"{added} row{'s' if added != 1 else ''} {would}added to {file}")
+    if known := len(rows) - added:
+        talk(f"{known} row{'s are' if known != 1 else ' is'} there already")
+    if dry_run and added:
+        _show_effect(place, tables, sorted({str(dict(row)["country"]) for row in rows}))
+
+
+def _show_effect(place: Study, tables: Any, countries: list[str]) -> None:
+    """Print what new rows would do to the probabilities of the leaders in office, by the default spec's latest fit."""
+    from forecast.changes import preview
+    from forecast.data import load_data, view_tables
+    from forecast.inference import load_fit
+    from forecast.spec import load_spec
+    from forecast.update import latest_fit
+
+    before, after = load_data(place.data, place.build), view_tables(tables)
+    path = latest_fit(place.build, load_spec(place.models / "default.toml"), before.known_to)
+    if path is None:
+        talk("no fit is kept yet, so the effect on the probabilities is not known; forecast fit makes one")
+        return
+    fitted = load_fit(path)
+    for country in [name for name in countries if name in countries_in_office(after)]:
+        effect = preview(fitted, before, after, country)
+        talk(f"{country}, 24 months from {after.known_to}, by reweighting the fit of {fitted.provenance['known_to']}:")
+        for objection in effect.attrs["objections"]:
+            talk(f"not to be trusted, forecast update will refit: {objection}")
+        _print_table(effect, "table", {})
 
 
 def _read_source(source: str) -> bytes:
@@ -260,6 +287,23 @@ def add_event(
     _append(study, "events.csv", source, _cells("events.csv", **given), dry_run=dry_run)
 
 
+@add_app.command("day")
+@guarded
+def add_day(
+    day: Annotated[str, typer.Argument(metavar="DATE", help="Last day to which the tables are complete.")],
+    study: StudyOption = None,
+) -> None:
+    """State that everything is coded to a later day; what is not in the tables by then did not happen.
+
+    Example: forecast add day 2025-01-31
+    """
+    from forecast.data import move_coded_to, parse_day
+    from forecast.study import find_study
+
+    move_coded_to(find_study(study).data, parse_day(day))
+    talk(f"the study is coded to {day}")
+
+
 def _open(study: Path | None, spec: str, variation: str | None, as_of: str | None) -> tuple[Study, Data, Spec]:
     from forecast.data import load_data
     from forecast.spec import load_spec
@@ -267,14 +311,18 @@ def _open(study: Path | None, spec: str, variation: str | None, as_of: str | Non
 
     place = find_study(study)
     model = load_spec(place.models / f"{spec}.toml")
-    data = load_data(place.data)
+    data = load_data(place.data, place.build)
     model.check_terms(data.codebook.indicators)
     return place, data.as_of(as_of) if as_of else data, model.varied(variation) if variation else model
 
 
 def _fitted(place: Study, data: Data, model: Spec) -> Fit:
     from forecast.inference import fit_or_load, fit_path
+    from forecast.update import kept_update
 
+    if (updated := kept_update(place.build, data, model)) is not None:
+        talk(f"using the updated fit of {model.name} as of {data.known_to}")
+        return updated
     if not fit_path(place.build, data, model).exists():
         talk(f"fitting {model.name} to the data known on {data.known_to} ...")
     result, kept = fit_or_load(place.build, data, model, progress=sys.stderr.isatty())
@@ -453,36 +501,168 @@ def countries_in_office(data: Data) -> list[str]:
 
 @app.command()
 @guarded
+def update(
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    refit: Annotated[bool, typer.Option("--refit", help="Sample anew, started from the latest fit.")] = False,
+    form: FormatOption = "table",
+    spec: SpecOption = "default",
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Bring everything new into the latest fit, and print the probabilities of one country.
+
+    The fit's draws are reweighted by the rows that changed; where that cannot be trusted, it is sampled anew.
+
+    Example: forecast update --country RUS --as-of 2022-04-30
+    """
+    _check_format(form)
+    place, data, model = _open(study, spec, None, as_of)
+    from forecast.prediction import ask, summarise
+    from forecast.prediction import predict as forecast_for
+    from forecast.update import describe_update, update_latest
+
+    question = ask(data, country, horizon)
+    fitted = update_latest(place.build, data, model, refit=refit, progress=sys.stderr.isatty())
+    done = fitted.provenance.get("update")
+    talk(describe_update(done) if done else f"the fit is of these data, known to {data.known_to}")
+    fitted.require_gate()
+    talk(f"{question.leader}, {question.name}: {question.as_of} to {question.end}")
+    facts = {"country": country, "leader": question.leader, "as_of": str(question.as_of), "horizon_months": horizon}
+    _print_table(summarise(forecast_for(fitted, data, country, horizon)), form, {**facts, "update": done})
+
+
+@app.command()
+@guarded
+def changes(
+    since: Annotated[str, typer.Option("--since", metavar="DATE", help="Day of the earlier forecast.")],
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    same_end: Annotated[bool, typer.Option("--same-end", help="Let both forecasts end on one day.")] = False,
+    form: FormatOption = "table",
+    spec: SpecOption = "default",
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Say what moved each probability since an earlier forecast of the same leader; the parts add up.
+
+    Example: forecast changes --since 2022-03-31 --as-of 2022-04-30
+    """
+    _check_format(form)
+    place, data, model = _open(study, spec, None, as_of)
+    before = data.as_of(since)
+    from forecast.changes import explain_change
+    from forecast.prediction import ask
+    from forecast.update import sampled_fit
+
+    elapsed = (data.known_to.year - before.known_to.year) * 12 + data.known_to.month - before.known_to.month
+    ask(data, country, horizon - elapsed if same_end else horizon)
+    first, last = (sampled_fit(place.build, view, model, progress=sys.stderr.isatty()) for view in (before, data))
+    table = explain_change((first, before), (last, data), country, horizon, horizon - elapsed if same_end else None)
+    _print_table(table, form, {"country": country, "since": since, "as_of": str(data.known_to)})
+
+
+@app.command()
+@guarded
+def score(
+    hub: Annotated[
+        Path | None,
+        typer.Option(
+            "--hub", metavar="DIR", help="Write our forecasts and what came true there, and score others' beside ours."
+        ),
+    ] = None,
+    form: FormatOption = "table",
+    study: StudyOption = None,
+) -> None:
+    """Resolve the issued forecasts that are due, score them beside climatology and others, and draw the record.
+
+    Example: forecast score --hub ../hub
+    """
+    _check_format(form)
+    from forecast.data import load_data
+    from forecast.files import write_atomically
+    from forecast.ledger import read_ledger
+    from forecast.plots import plot_track_record
+    from forecast.study import find_study
+    from forecast.track_record import read_hub, score_record, write_hub
+
+    place = find_study(study)
+    ledger, data = read_ledger(place.reports / "ledger.csv"), load_data(place.data, place.build)
+    others = read_hub(hub) if hub and (hub / "model-output").is_dir() else None
+    found = score_record(ledger, data, others)
+    answers, apart = found["answers"], found["apart"]
+    if hub:
+        talk(f"{len(write_hub(answers, hub))} files written to {hub}")
+    talk(f"{len(answers)} answers issued, {int(answers['due'].sum())} due, {len(apart)} of them kept apart")
+    for line in apart.itertuples():
+        talk(f"apart: {line.country} {line.as_of} to {line.horizon_end}: {line.reason}")
+    if len(found["scored"]):
+        write_atomically(place.reports / "track_record.svg", plot_track_record(found["scored"]))
+        write_atomically(place.reports / "scores.csv", found["scored"].to_csv(index=False))
+        talk(f"written: {place.reports / 'track_record.svg'}, {place.reports / 'scores.csv'}")
+    _print_table(found["summary"], form, {})
+
+
+@app.command()
+@guarded
 def report(
     country: CountryOption = "RUS",
     horizon: HorizonOption = 24,
     settings: SetOption = None,
-    every: Annotated[bool, typer.Option("--all", help="Every leader in office.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every leader in office, and the page of all of them.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="A PDF too; needs Chromium.")] = False,
+    figures: Annotated[bool, typer.Option("--figures", help="Every figure as SVG and PNG too.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     template: Annotated[
-        Path | None, typer.Option("--template", help="Folder with report.html.j2 or report.md.j2 of your own.")
+        Path | None,
+        typer.Option("--template", help="Folder with templates or styles of your own, such as report.html.j2."),
     ] = None,
     spec: SpecOption = "default",
     as_of: AsOfOption = None,
     study: StudyOption = None,
 ) -> None:
-    """Write the probability report of a country: HTML, Markdown and JSON.
+    """Write the probability report of a country: HTML, Markdown, CSV and JSON. Nothing is recorded in the ledger.
 
-    Example: forecast report --country RUS --as-of 2022-03-31
+    Example: forecast report --country RUS --as-of 2022-03-31 --open
     """
+    if template and not template.is_dir():
+        raise UsageError(f"--template {template} is not a folder")
     place, data, model = _open(study, spec, None, as_of)
     chosen = _settings(settings)
+    from forecast.exports import find_browser, save_figures, save_pdf
     from forecast.prediction import ask
-    from forecast.report import report_path, write_report
+    from forecast.publishing import publish
+    from forecast.report import read_twin, report_path, write_report
 
-    names = countries_in_office(data) if every else [country]
-    for name in names:
-        ask(data, name, horizon, chosen)
+    if pdf:
+        find_browser()
+    questions = [ask(data, name, horizon, chosen) for name in (countries_in_office(data) if every else [country])]
     fitted = _fitted(place, data, model)
-    for name in names:
-        result = _predicted(fitted, data, name, horizon, chosen)
-        path = report_path(place.reports, result.question)
-        write_report(fitted, data, result, path, template)
-        print(path)
+    pages = [report_path(place.reports, question) for question in questions]
+    if every:
+        edition = publish(fitted, data, questions, place.reports, recorded=False, template_folder=template, progress=sys.stderr.isatty())  # fmt: skip
+        first = edition.overview
+    else:
+        result = _predicted(fitted, data, country, horizon, chosen)
+        write_report(fitted, data, result, pages[0], template, _issues(place, questions[0], fitted))
+        first = pages[0]
+    for page in pages:
+        made = [page, *([save_pdf(page)] if pdf else [])]
+        if figures:
+            made += save_figures(read_twin(page), page.with_name(f"{page.stem}-figures"))
+        print(*made, sep="\n")
+    if every:
+        print(first)
+    if show and first:
+        import webbrowser
+
+        webbrowser.open(first.resolve().as_uri())
+
+
+def _issues(place: Study, question: Question, fitted: Fit) -> list[dict[str, Any]]:
+    from forecast.ledger import issues_before, read_ledger
+
+    return issues_before(read_ledger(place.reports / "ledger.csv"), question, fitted.provenance)
 
 
 @app.command()
@@ -510,6 +690,7 @@ def run(
     edition = publish(_fitted(place, data, model), data, questions, place.reports, progress=sys.stderr.isatty())
     talk(f"{edition.reports_made} reports made, {edition.rows_recorded} new rows in the ledger")
     _headline(edition.content[country])
+    print(edition.overview)
     print(edition.pages[country])
 
 

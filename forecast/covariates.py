@@ -16,8 +16,8 @@ import pandas as pd
 
 from forecast.importers.names import country_code
 
-Tables = Mapping[str, pd.DataFrame]
-Values = pd.DataFrame  # country, day, value, and low and high where the source has them
+type Tables = Mapping[str, pd.DataFrame]
+type Values = pd.DataFrame  # country, day, value, and low and high where the source has them
 
 FIRST = 1949  # the end of this year is the first day on which anything is read
 YEAR = 365.25

@@ -6,6 +6,9 @@ day is not in the view, so everything downstream is free of look-ahead by constr
 
 from __future__ import annotations
 
+import hashlib
+import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -13,10 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import forecast
 from forecast.checks import Tables, check_tables, read_study
 from forecast.errors import DataError, Problem, UsageError
-from forecast.files import digest, locked, uncollected, write_atomically
-from forecast.schema import TABLES, Codebook, Row
+from forecast.files import digest, locked, remove_leftovers, uncollected, write_atomically
+from forecast.schema import TABLES, Codebook, Row, read_codebook
 from forecast.tables import format_rows
 
 if TYPE_CHECKING:
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 EVENT_KEY = ["event_id"]
 EVENT_ORDER = ["country", "start", "event_id"]
+TABLE_NAMES = ("countries", "leaders", "events", "indicators")
+DATES = ("start", "end", "entered", "observed_on", "known_on")
+CODEBOOK, SOUND = "codebook.toml", "sound"
 READING_KEY = ["country", "indicator", "observed_on", "coder"]
 
 
@@ -55,9 +62,7 @@ class Data:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything in this view; rows known later do not change it."""
-        tables = {
-            name: getattr(self, name).to_csv(index=False) for name in ("countries", "leaders", "events", "indicators")
-        }
+        tables = {name: getattr(self, name).to_csv(index=False) for name in TABLE_NAMES}
         return digest(
             {**tables, "indicators.toml": self.codebook.model_dump()["indicators"], "known_to": self.known_to}
         )
@@ -168,21 +173,112 @@ def parse_day(day: date | str) -> date:
         raise UsageError(f"{day!r} is not a date; write YYYY-MM-DD") from None
 
 
-def load_data(folder: Path | str) -> Data:
+def load_data(folder: Path | str, kept: Path | None = None) -> Data:
     """Read and check a study's `data` folder.
+
+    Parameters
+    ----------
+    folder : Path or str
+    kept : Path, optional
+        A folder in which the digest of the last sound files is kept: files with that digest are not checked again.
 
     Raises
     ------
     DataError
         With every problem at once, when the tables are damaged.
     """
+    folder = Path(folder)
+    if kept is not None and (raw := _read_known(folder, kept)) is not None:
+        return unpack({file.removesuffix(".csv"): text for file, text in raw.items()}, read_codebook(folder / CODEBOOK))
+    before = _contents(folder)
     with uncollected():
-        tables, problems = read_study(Path(folder))
+        tables, problems = read_study(folder)
         if tables is None:
             raise DataError(problems)
         if problems := check_tables(tables):
             raise DataError(problems)
-        return _from_tables(tables).as_of(tables.coded_to)
+        data = view_tables(tables)
+    if kept is not None and before is not None and before == _contents(folder):
+        _remember(before, kept)
+    return data
+
+
+def view_tables(tables: Tables) -> Data:
+    """Return sound tables as of the last coded day."""
+    return _from_tables(tables).as_of(tables.coded_to)
+
+
+def _contents(folder: Path) -> dict[str, bytes] | None:
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+        return {path.name: path.read_bytes() for path in files}
+    except OSError:
+        return None
+
+
+def _read_known(folder: Path, kept: Path) -> dict[str, str] | None:
+    """Return the text of the tables if exactly these files were found sound before."""
+    contents, stamp = _contents(folder), kept / SOUND
+    if (
+        contents is None
+        or not set(TABLES) <= set(contents)
+        or not stamp.is_file()
+        or stamp.read_text(encoding="utf-8") != _stamp_of(contents)
+    ):
+        return None
+    return {file: contents[file].decode() for file in TABLES}
+
+
+def _stamp_of(contents: Mapping[str, bytes]) -> str:
+    hashed = {name: hashlib.sha256(raw).hexdigest() for name, raw in contents.items()}
+    return digest({**hashed, "version": forecast.__version__, "day": date.today()})  # a day in the future may be wrong
+
+
+def _remember(contents: Mapping[str, bytes], kept: Path) -> None:
+    try:
+        write_atomically(kept / SOUND, _stamp_of(contents))
+    except OSError:
+        return  # a study that cannot be written to is checked every time
+
+
+def pack(data: Data) -> dict[str, str]:
+    """Return the tables of a view as CSV; `unpack` turns them back."""
+    return {name: getattr(data, name).to_csv(index=False) for name in TABLE_NAMES}
+
+
+def unpack(tables: Mapping[str, str], codebook: Codebook, known_to: date | None = None) -> Data:
+    """Return the view that sound tables in CSV hold, without checking them again.
+
+    Parameters
+    ----------
+    tables : mapping of str to str
+        From the name of a table to its text.
+    codebook : Codebook
+    known_to : date, optional
+        Day of the view; the last coded day if not given.
+    """
+    frames = {name: _parse_frame(TABLES[f"{name}.csv"], tables[name]) for name in TABLE_NAMES}
+    day = known_to or codebook.study.coded_to
+    return Data(codebook=codebook, known_to=day, **frames).as_of(day)
+
+
+def _parse_frame(row_type: type[Row], text: str) -> pd.DataFrame:
+    import pandas as pd
+
+    numbers = [name for name, field in row_type.model_fields.items() if field.annotation is float]
+    flags = [name for name, field in row_type.model_fields.items() if field.annotation is bool]
+    read = pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
+    if read.empty:
+        return table_frame(row_type, ())
+    for name in numbers:
+        read[name] = [float(number) for number in read[name]]  # to the last digit
+    for name in flags:
+        read[name] = read[name].isin(["1", "True"])
+    for name in DATES:
+        if name in read:
+            read[name] = pd.to_datetime(read[name].replace("", None), format="ISO8601").astype("datetime64[s]")
+    read["sources"] = read["sources"] if "sources" in row_type.model_fields else ""
+    return read
 
 
 def _from_tables(tables: Tables) -> Data:
@@ -198,7 +294,7 @@ def table_frame(row_type: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame({name: [getattr(row, name) for row in rows] for name in row_type.model_fields})
-    for name in ("start", "end", "entered", "observed_on", "known_on"):
+    for name in DATES:
         if name in frame:
             frame[name] = pd.to_datetime(frame[name]).astype("datetime64[s]")
     frame["sources"] = frame["sources"].map(";".join) if "sources" in frame else ""
@@ -230,8 +326,12 @@ def _until(frame: pd.DataFrame, stamp: pd.Timestamp, **unknown: str) -> pd.DataF
     )
 
 
-def append_rows(folder: Path, file: str, rows: Sequence[Row], *, dry_run: bool = False) -> None:
+def append_rows(
+    folder: Path, file: str, rows: Sequence[Row], *, dry_run: bool = False, kept: Path | None = None
+) -> tuple[int, Tables]:
     """Append rows to a table: all of them or none, under the study's lock, in one step.
+
+    A row that stands in the table already, in every column, is left out: adding twice is adding once.
 
     Parameters
     ----------
@@ -243,6 +343,15 @@ def append_rows(folder: Path, file: str, rows: Sequence[Row], *, dry_run: bool =
         Typed rows of that table.
     dry_run : bool
         Check only.
+    kept : Path, optional
+        As for `load_data`.
+
+    Returns
+    -------
+    added : int
+        How many rows are new.
+    tables : Tables
+        The study with them.
 
     Raises
     ------
@@ -253,15 +362,49 @@ def append_rows(folder: Path, file: str, rows: Sequence[Row], *, dry_run: bool =
         tables, problems = read_study(folder)
         if tables is None:
             raise DataError(problems)
-        path = folder / file
+        path, name = folder / file, file.removesuffix(".csv")
+        remove_leftovers(path)
         text = path.read_text(encoding="utf-8")
         first = text.count("\n") + 1
-        name = file.removesuffix(".csv")
-        added = tuple((first + offset, row) for offset, row in enumerate(rows))
-        if problems := check_tables(replace(tables, **{name: getattr(tables, name) + added})):
+        known = {row for _, row in getattr(tables, name)}
+        new = [row for row in dict.fromkeys(rows) if row not in known]
+        grown = replace(tables, **{name: getattr(tables, name) + tuple(enumerate(new, start=first))})
+        if problems := check_tables(grown):
             raise DataError(_only_new(problems, file, first))
-        if not dry_run:
-            write_atomically(path, text + format_rows(list(rows)))
+        if new and not dry_run:
+            write_atomically(path, text + format_rows(new))
+            if kept is not None and (contents := _contents(folder)) is not None:
+                _remember(contents, kept)
+    return len(new), grown
+
+
+def move_coded_to(folder: Path, day: date) -> None:
+    """State that a study is coded to a later day: the one line of the codebook is replaced, under the study's lock.
+
+    Raises
+    ------
+    DataError
+        When the tables with that day break a rule; nothing is written then.
+    UsageError
+        When the day is not later than the last coded one.
+    """
+    with locked(folder):
+        tables, problems = read_study(folder)
+        if tables is None:
+            raise DataError(problems)
+        if day <= tables.coded_to:
+            raise UsageError(f"the study is coded to {tables.coded_to}; give a later day than that")
+        if day > date.today():
+            raise UsageError(f"{day} is in the future; a study is coded to a day that is over")
+        study = tables.codebook.study.model_copy(update={"coded_to": day})
+        moved = replace(tables, codebook=tables.codebook.model_copy(update={"study": study}))
+        if problems := check_tables(moved):
+            raise DataError(problems)
+        path = folder / CODEBOOK
+        remove_leftovers(path)
+        text = path.read_text(encoding="utf-8")
+        line = re.compile(r"^(coded_to[ \t]*=[ \t]*)[0-9]{4}-[0-9]{2}-[0-9]{2}", flags=re.MULTILINE)
+        write_atomically(path, line.sub(rf"\g<1>{day}", text, count=1))
 
 
 def _only_new(problems: list[Problem], file: str, first: int) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -49,6 +49,20 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Warmth:
+    """Centre and spread of an earlier posterior, and its draws (draw x coordinate)."""
+
+    centre: Any
+    scale: Any
+    draws: Any
+
+    def start(self, rng: np.random.Generator) -> Any:
+        """Return one of the earlier draws in the warmed coordinates, near the middle in what it does not tell."""
+        point = (self.draws[rng.integers(len(self.draws))] - self.centre) / self.scale
+        return np.where(np.isnan(point), rng.uniform(-0.5, 0.5, len(point)), point)
+
+
+@dataclass(frozen=True)
 class Density:
     """A log-density with the layout of its coordinates.
 
@@ -61,12 +75,15 @@ class Density:
         From a position to log-density and gradient.
     shrinkage : dict
         Of each stage's effects, by the name of their block.
+    warmth : Warmth, optional
+        Where an earlier posterior of the same model lay.
     """
 
     blocks: tuple[Block, ...]
     coords: dict[str, Any]
     evaluate: Callable[[Any], tuple[float, Any]]
     shrinkage: dict[str, Any]
+    warmth: Warmth | None = None
 
     @property
     def size(self) -> int:
@@ -74,9 +91,39 @@ class Density:
         return sum(block.mean.size for block in self.blocks)
 
     def start(self, rng: np.random.Generator) -> Any:
-        """Return a point near the middle of the prior."""
+        """Return a point near the middle of the prior, or an earlier draw."""
+        if self.warmth is not None:
+            return self.warmth.start(rng)
         middle = [np.log(b.mean + 0.5 * b.sd) if b.positive else b.mean for b in self.blocks]
         return np.concatenate([np.ravel(part) for part in middle]) + rng.uniform(-0.5, 0.5, self.size)
+
+    def warmed(self, posterior: xr.Dataset) -> Density:
+        """Return this density in coordinates in which an earlier posterior has mean 0 and spread 1.
+
+        A sampler's first guess at its mass matrix is then right, and its chains start from earlier draws.
+        """
+        places = self.locate(posterior)
+        mean, sd = places.mean(axis=0), places.std(axis=0)
+        unknown = ~(sd > 0)
+        scale = np.where(unknown, 1.0, sd)
+        middle = np.concatenate([np.ravel(np.log(b.mean + 0.5 * b.sd) if b.positive else b.mean) for b in self.blocks])
+        centre = np.where(unknown, middle, mean)
+        warmth = Warmth(centre, scale, places)
+        return replace(self, evaluate=partial(_evaluate_warm, self.evaluate, centre, scale), warmth=warmth)
+
+    def locate(self, posterior: xr.Dataset) -> Any:
+        """Return the coordinates of named draws (draw x coordinate); NaN where the draws do not tell them."""
+        draws = posterior.sizes["chain"] * posterior.sizes["draw"]
+        columns = []
+        for block in self.blocks:
+            values = _coordinates(posterior, block)
+            if values is None:
+                columns.append(np.full((draws, block.mean.size), np.nan))
+                continue
+            labels = {dim: self.coords[dim] for dim in block.dims if dim in self.coords}
+            ordered = values.reindex(labels).transpose("chain", "draw", *block.dims).to_numpy()
+            columns.append((np.log(ordered) if block.positive else ordered).reshape(draws, -1))
+        return np.concatenate(columns, axis=1)
 
     def name_draws(self, positions: Any) -> xr.Dataset:
         """Return draws of every parameter and of what follows from them.
@@ -90,6 +137,8 @@ class Density:
         xarray.Dataset
             Levels of effects stand before causes and kinds: ``group_effect`` (chain x draw x group x cause).
         """
+        if self.warmth is not None:
+            positions = self.warmth.centre + self.warmth.scale * positions
         drawn, place = {}, 0
         for block in self.blocks:
             part = positions[..., place : place + block.mean.size].reshape(*positions.shape[:2], *block.mean.shape)
@@ -140,19 +189,36 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
     onset = _shrinkage(spec.onset.shrinkage, spec.onset.effects, CAUSES)
     result = _shrinkage(spec.result.shrinkage, spec.result.effects, KINDS)
     rows = lay_out_rows(design, stages, np.float32 if single else np.float64)
-    evaluate = partial(
-        _evaluate, _layout(design, spec, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
+    problem = kernel.state_problem(
+        _layout(design, spec, blocks), _prior(blocks), rows, lay_out_cases(design, stages), onset, result
     )
     shrunk = {
         name: partial(_shrunk, name, shrinkage)
         for name, shrinkage in (("beta", onset), ("result_beta", result))
         if shrinkage.form != kernel.PLAIN
     }
-    return Density(blocks, {**levels, "cut": ["failed", "concession"]}, evaluate, shrunk)
+    return Density(blocks, {**levels, "cut": ["failed", "concession"]}, partial(kernel.log_density, problem), shrunk)
 
 
-def _evaluate(layout: Any, prior: Any, rows: Any, cases: Any, onset: Any, result: Any, position: Any) -> Any:
-    return kernel.log_density(position, layout, prior, rows, cases, onset, result)
+def _evaluate_warm(evaluate: Any, centre: Any, scale: Any, position: Any) -> Any:
+    value, gradient = evaluate(centre + scale * position)
+    return value, gradient * scale
+
+
+def _coordinates(posterior: xr.Dataset, block: Block) -> xr.DataArray | None:
+    """Return draws of a block's values, or None where the kept draws do not determine them."""
+    if block.name in posterior:
+        return posterior[block.name]
+    name = block.name.removesuffix("_z")
+    if name == block.name or name not in posterior or f"{name}_sd" not in posterior:
+        return None
+    effect = posterior[name]
+    if name == "period_effect":
+        years = effect["period"].diff("period")
+        effect = effect.diff("period")  # the walk's first step is not known: only differences enter
+        if "period_drift" in posterior:
+            effect = effect - posterior["period_drift"] * years / DECADE
+    return effect / posterior[f"{name}_sd"]
 
 
 def list_blocks(design: xr.Dataset, spec: Spec) -> list[Block]:
@@ -218,7 +284,8 @@ def _effect_blocks(
 def _layout(design: xr.Dataset, spec: Spec, blocks: tuple[Block, ...]) -> kernel.Layout:
     ends = np.cumsum([0, *(block.mean.size for block in blocks)])
     levels = ("period", "group", "country", "spell", "latent", "effect", "result_effect")
-    return kernel.Layout(*map(int, ends), *(design.sizes[level] for level in levels), spec.onset.period_years / DECADE)
+    sizes = [design.sizes[level] for level in levels]
+    return kernel.Layout._make([*map(int, ends), *sizes, spec.onset.period_years / DECADE])
 
 
 def _prior(blocks: tuple[Block, ...]) -> kernel.Prior:
@@ -315,17 +382,23 @@ def _tiles(group: Any, country: Any, period: Any, spell: Any) -> dict[str, Any]:
 
 def lay_out_cases(design: xr.Dataset, stages: Stages) -> kernel.Cases:
     """Return a design's challenges as the kernel's loops want them."""
-    latent = _latent(stages)
+    latent, first, second = _latent(stages), stages.result.first, stages.result.second
+    kind = places(design, "challenge_kind", "kind")
+    order = np.argsort(kind, kind="stable")
+    used = np.unique(np.concatenate([first, second]))
+    place = np.full(design.sizes["indicator"], -1)
+    place[used] = np.arange(len(used))
     return kernel.Cases(
-        **{level: places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group")},
-        result=design["result"].to_numpy(),
-        begun=~design["inherited"].to_numpy(),
-        ended=design["ended"].to_numpy(),
-        log_days=design["log_days"].to_numpy(),
-        centre=np.ascontiguousarray(design["challenge_centre"].to_numpy()),
-        spread=np.ascontiguousarray(design["challenge_spread"].to_numpy()[:, latent]),
-        latent=latent,
-        first=stages.result.first,
-        second=stages.result.second,
+        bounds=np.searchsorted(kind[order], np.arange(len(KINDS) + 1)),
+        **{level: places(design, f"challenge_{level}", level)[order] for level in ("spell", "group")},
+        result=design["result"].to_numpy()[order],
+        begun=~design["inherited"].to_numpy()[order],
+        ended=design["ended"].to_numpy()[order],
+        log_days=design["log_days"].to_numpy()[order],
+        centre=np.ascontiguousarray(design["challenge_centre"].to_numpy()[order][:, used]),
+        spread=np.ascontiguousarray(design["challenge_spread"].to_numpy()[order][:, latent]),
+        latent=place[latent],
+        first=place[first],
+        second=place[second],
         target=stages.result.target.argmax(axis=1) if len(stages.result.target) else np.zeros(0, dtype=int),
     )

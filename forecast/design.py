@@ -26,13 +26,14 @@ RANGE_SDS = 2 * 1.6448536269514722  # a 90% range spans this many standard devia
 CUT_YEARS = (0.5, 1, 2, 4, 8, 16, 32)  # where tenure and recency, which change daily, are cut
 RECENCY_YEARS = 5.0
 READING = ["country", "coder", "observed_on", "value", "low", "high"]
+GROUPINGS = ("period", "group", "country", "spell")  # levels that data may add to
 NO_OTHER_EXIT = ("in_office", "frame_end", "coup", "revolution")
 
 Days = np.ndarray[Any, np.dtype[np.datetime64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def build_design(data: Data, spec: Spec) -> xr.Dataset:
+def build_design(data: Data, spec: Spec, like: xr.Dataset | None = None) -> xr.Dataset:
     """Return everything that the model is conditioned on.
 
     Parameters
@@ -41,6 +42,9 @@ def build_design(data: Data, spec: Spec) -> xr.Dataset:
         A study as of a day.
     spec : Spec
         The model; decides which indicators enter and how time is cut.
+    like : xarray.Dataset, optional
+        A design of the same spec whose levels and scales are kept, so that its posterior fits this one too; levels
+        that it does not have come after its own.
 
     Returns
     -------
@@ -62,9 +66,9 @@ def build_design(data: Data, spec: Spec) -> xr.Dataset:
     challenges = list_challenges(data, spec)
     indicators = [*spec.indicators, ONE]
     measured = {name: measure(data, name, rows) for name in indicators}
-    scaling = _scaling(data, measured, rows)
+    scaling = _scaling(data, measured, rows) if like is None else like[["location", "scale", "sd"]].to_dataframe()
     before = {name: measure(data, name, challenges) for name in indicators}
-    labels = _labels(data, spec)
+    labels = _labels(data, spec) if like is None else _extended(_labels(data, spec), like)
     design = xr.Dataset(
         {
             **_covariates(measured, scaling, "row", ""),
@@ -194,7 +198,8 @@ def _cut_spell(data: Data, country: _Country, spell: Any) -> tuple[Days, Any]:
 def _cut_days(country: _Country, entered: Any) -> Days:
     """Return every day on which something in a country may change."""
     ended = country.ends[~np.isnat(country.ends)]
-    clocks = np.concatenate([[entered] * country.tenure, ended[: len(ended) * country.recency]]).astype("datetime64[s]")
+    since = np.array([entered], dtype="datetime64[s]")
+    clocks = np.concatenate([since[: int(country.tenure)], ended[: len(ended) * country.recency]])
     hands = clocks[:, None] + (np.array(CUT_YEARS) * YEAR).astype("timedelta64[D]")
     days: Days = np.concatenate([country.readings, country.starts, ended, hands.ravel(), country.periods])
     return days
@@ -365,6 +370,12 @@ def _labels(data: Data, spec: Spec) -> dict[str, list[Any]]:
         "slope": effect_labels(effect for effect in spec.onset.effects if effect.varies_by_group),
         "result_level": list(RESULTS),
     }
+
+
+def _extended(labels: dict[str, list[Any]], like: xr.Dataset) -> dict[str, list[Any]]:
+    """Return the levels of a design, followed by those that it does not have."""
+    grown = {name: list(like.indexes[name]) for name in GROUPINGS}
+    return {**labels, **{name: [*own, *(x for x in labels[name] if x not in set(own))] for name, own in grown.items()}}
 
 
 def effect_labels(effects: Iterable[Effect]) -> list[str]:

@@ -17,8 +17,8 @@ from forecast.data import Data
 from forecast.engine import Failure
 from forecast.errors import DataError, Problem, UsageError
 from forecast.files import write_atomically
+from forecast.pages import templates
 from forecast.plots import plot_calibrations, plot_counts, plot_separations
-from forecast.report import templates
 from forecast.spec import Spec
 
 RESULT = "coup_result"  # no attempt < attempts that failed < success: the ordered outcome of a year

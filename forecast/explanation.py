@@ -12,17 +12,14 @@ import xarray as xr
 from forecast.data import Data
 from forecast.design import measure, places, read_indicator
 from forecast.inference import Fit
-from forecast.prediction import Forecast, Question, answer, future_moments, look_ahead
+from forecast.prediction import Forecast, Question, future_moments, look_ahead, prepare, respond, thinned
 from forecast.schema import OUTCOMES
 
+EXITS = {
+    "coup": "removed by a coup", "revolution": "removed by a revolution", "foreign": "removed from abroad",
+    "natural_death": "died", "frame_end": "the study's window ends",
+}  # fmt: skip
 SOURCES_OF_SPREAD = ("parameters", "coding", "paths")
-DRAWS = 1000  # enough for a difference of means, and four times as fast
-
-
-def thinned(fit: Fit, draws: int = DRAWS) -> Fit:
-    """Return a fit with evenly spaced draws, for answers that are needed many times."""
-    step = max(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] // draws, 1)
-    return replace(fit, posterior=fit.posterior.isel(draw=slice(None, None, step)))
 
 
 def spread_shares(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataFrame:
@@ -37,15 +34,17 @@ def spread_shares(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd
         Outcome x source; each line adds to one.
     """
     held, small, outlook = replace(question, paths="hold"), thinned(fit), look_ahead(fit, data, question)
+    drawn = prepare(small, outlook, replace(question, paths="walk"), seed)
+    still = replace(drawn, noise=None)
     runs = [
-        answer(small, outlook, held, seed, coding=False),
-        answer(small, outlook, held, seed),
-        answer(small, outlook, question, seed),
+        respond(small, still, outlook, held, coding=False),
+        respond(small, still, outlook, held),
+        respond(small, drawn if question.paths == "walk" else still, outlook, question),
     ]
     variance = np.stack([run.probability.isel(month=-1).var(("chain", "draw")).to_numpy() for run in runs])
-    parts = np.maximum(np.diff(np.concatenate([np.zeros_like(variance[:1]), variance]), axis=0), 0.0)
-    total = parts.sum(axis=0)
-    shares = np.divide(parts, total, out=np.full_like(parts, 1 / len(parts)), where=total > 0)
+    added = np.maximum(np.diff(np.concatenate([np.zeros_like(variance[:1]), variance]), axis=0), 0.0)
+    total = added.sum(axis=0)
+    shares = np.divide(added, total, out=np.full_like(added, 1 / len(added)), where=total > 0)
     return pd.DataFrame(shares.T, index=pd.Index(OUTCOMES, name="outcome"), columns=list(SOURCES_OF_SPREAD))
 
 
@@ -61,7 +60,8 @@ def drivers(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataF
         Indicator x (value, average, change in P(coup), change in P(revolution)).
     """
     held, small, outlook = replace(question, paths="hold"), thinned(fit), look_ahead(fit, data, question)
-    actual = _means(answer(small, outlook, held, seed))
+    parts = prepare(small, outlook, held, seed)
+    actual = _means(respond(small, parts, outlook, held))
     now = future_moments(data, question).iloc[:1]
     lines = []
     for name in fit.spec.indicators:
@@ -69,7 +69,7 @@ def drivers(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataF
             continue
         average = float(fit.design["location"].sel(indicator=name))
         at_average = replace(held, settings={**question.settings, name: average})
-        change = actual - _means(answer(small, outlook, at_average, seed))
+        change = actual - _means(respond(small, parts, outlook, at_average))
         lines.append((name, measure(data, name, now)[0][0], average, change["coup"], change["revolution"]))
     table = pd.DataFrame(lines, columns=["indicator", "value", "average", "coup", "revolution"]).set_index("indicator")
     order = table[["coup", "revolution"]].abs().sum(axis=1).sort_values(ascending=False).index
@@ -89,7 +89,7 @@ def base_rates(data: Data, design: xr.Dataset, group: str) -> pd.DataFrame:
     burden = _burden(data, design)
     classes = {
         "all leader-years fitted": np.ones(len(exposure), dtype=bool),
-        f"group {group}": rows_group == group,
+        f"group {group.replace('_', ' ')}": rows_group == group,
         "state at war": burden > 0,
     }
     removed = _removals(data, design)
@@ -115,3 +115,100 @@ def _removals(data: Data, design: xr.Dataset) -> dict[str, Any]:
     last = np.append(own[1:] != own[:-1], True)
     exits = spells.loc[design["row_spell"].to_numpy(), "exit"].to_numpy()
     return {kind: last & (exits == kind) for kind in ("coup", "revolution")}
+
+
+def can_be_set(data: Data, question: Question, name: str) -> bool:
+    """Return whether a scenario may still set an indicator."""
+    return data.codebook.indicators[name].role != "computed" and name not in question.settings
+
+
+def usual_range(data: Data, name: str) -> tuple[float, float]:
+    """Return the 5% and 95% quantiles of an indicator's readings; of war and sanctions, while there are any."""
+    values = data.indicators.loc[data.indicators["indicator"] == name, "value"]
+    if data.codebook.indicators[name].absent == "zero":
+        values = values[values != 0]
+    return (float(values.quantile(0.05)), float(values.quantile(0.95))) if len(values) else (0.0, 0.0)
+
+
+def swings(fit: Fit, data: Data, question: Question) -> pd.DataFrame:
+    """Return the probabilities of removal with each indicator at its low and at its high usual value.
+
+    They are the answers of `prediction.predict` to a question with that one setting.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indicator x (low, high, P(coup) and P(revolution) at each).
+    """
+    small, outlook = thinned(fit), look_ahead(fit, data, question)
+    parts, lines = prepare(small, outlook, question), []
+    for name in fit.spec.indicators:
+        if not can_be_set(data, question, name):
+            continue
+        ends = usual_range(data, name)
+        low, high = (
+            _means(respond(small, parts, outlook, replace(question, settings={**question.settings, name: value})))
+            for value in ends
+        )
+        lines.append((name, *ends, low["coup"], high["coup"], low["revolution"], high["revolution"]))
+    names = ["indicator", "low", "high", "coup_low", "coup_high", "revolution_low", "revolution_high"]
+    return pd.DataFrame(lines, columns=names).set_index("indicator")
+
+
+def nearest_analogues(fit: Fit, data: Data, question: Question, count: int = 6) -> pd.DataFrame:
+    """Return the moments of other leaders' time in office that were most like the present one.
+
+    The distance between two moments is the root mean square of the differences of their indicators on the
+    model's scale, over those read in both. Of each spell only its nearest moment counts, the present spell
+    is left out, and so is a moment whose next months (as many as the horizon) are not over.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line per moment: ``country``, ``spell``, ``start`` and ``end`` of the stretch, ``distance``, and
+        ``near`` and ``far``: the indicators in which the two stand out from the average together most, and
+        those in which they differ most.
+    """
+    design, outlook = fit.design, look_ahead(fit, data, question)
+    names = [str(name) for name in design["indicator"].to_numpy()]
+    used = [place for place, name in enumerate(names) if name in data.codebook.indicators]
+    now = outlook.centre[0, used]
+    rows, unknown = design["centre"].to_numpy()[:, used], design["missing"].to_numpy().astype(bool)[:, used]
+    gap = np.where(unknown, np.nan, rows - now)
+    distance = np.sqrt(np.nanmean(np.where(unknown.all(axis=1)[:, None], np.inf, gap**2), axis=1))
+    over = pd.DatetimeIndex(design["row_start"].to_numpy()) + pd.DateOffset(months=question.horizon)
+    other = (design["row_spell"].to_numpy() != question.spell) & (over <= pd.Timestamp(question.as_of))
+    table = pd.DataFrame({
+        "country": design["row_country"].to_numpy(), "spell": design["row_spell"].to_numpy(), "start": design["row_start"].to_numpy(),
+        "end": design["row_end"].to_numpy(), "distance": distance, "row": np.arange(len(distance)),
+    })  # fmt: skip
+    best = table[other].sort_values(["distance", "start"]).drop_duplicates("spell").head(count).reset_index(drop=True)
+    labels = np.array([names[place] for place in used], dtype=object)
+    shared = [_standing_out(now, gap[row], labels) for row in best["row"]]
+    return best.drop(columns="row").assign(near=[near for near, _ in shared], far=[far for _, far in shared])
+
+
+def _standing_out(now: Any, gap: Any, labels: Any, count: int = 3) -> tuple[list[str], list[str]]:
+    """Return what two moments have in common and the average has not, and where they differ most."""
+    known = np.where(np.isnan(gap), 0.0, np.abs(gap))
+    common = np.where(np.isnan(gap), -np.inf, np.abs(now) - known)  # scaled indicators have average zero
+    near = [str(labels[place]) for place in np.argsort(-common, kind="stable")[:count] if common[place] > 0]
+    far = [str(labels[place]) for place in np.argsort(-known, kind="stable")[:count] if known[place] > 0]
+    return near, far
+
+
+def what_followed(data: Data, spell: str, start: Any, months: int) -> str:
+    """Return in words what became of a leader within so many months."""
+    own = data.leaders.set_index("spell_id").loc[spell]
+    until = pd.Timestamp(start) + pd.DateOffset(months=months)
+    stop = until if pd.isna(own["end"]) else min(own["end"], until)
+    events = data.events[data.events["country"] == own["country"]].sort_values("start")
+    events = events[(events["start"] > start) & (events["start"] <= stop)]
+    told = [
+        f"{event.kind.replace('_', ' ')} from {event.start.date()}: {event.result}" for event in events.itertuples()
+    ]
+    if not pd.isna(own["end"]) and own["end"] <= until:
+        told.append(f"left on {own['end'].date()}: {EXITS.get(own['exit'], own['exit'])}")
+    else:
+        told.append("still in office at the end")
+    return "; ".join(told)

@@ -54,6 +54,18 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes left that died while they replaced a file; only who holds the folder's lock may."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file that was written by name is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Let very many objects be made without the garbage collector going through them again and again."""

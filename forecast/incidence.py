@@ -31,7 +31,9 @@ class Length:
     sd: Any
 
 
-def incidence(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: Any) -> tuple[Any, Any]:
+def incidence(
+    rate: Any, success: Any, length: Length, ongoing: Ongoing, years: Any, arrived: Any = None
+) -> tuple[Any, Any]:
     """Return cumulative outcome probabilities and attempt probabilities.
 
     Rates are constant within a month. A challenge that begins in a month begins in its middle on
@@ -49,6 +51,8 @@ def incidence(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: 
         Challenges under way at the start.
     years : array (month)
         Length of each month.
+    arrived : array (kind x draw x month x month), optional
+        `arrivals` of the lengths, where they are at hand.
 
     Returns
     -------
@@ -59,7 +63,8 @@ def incidence(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: 
     fatal = challenge * success
     leaving = np.concatenate([fatal, rate[..., 2:]], axis=-1)
     mass = _mass(leaving, leaving.sum(axis=-1), years)
-    took_effect = np.stack([_delayed(mass[..., kind], length, kind, years) for kind in (0, 1)], axis=-1)
+    arrived = arrivals(length, years) if arrived is None else arrived
+    took_effect = np.einsum("dsk,kdst->dtk", mass[..., :2], arrived)
     other = mass[..., 2].cumsum(axis=-1)
     quiet = np.exp(-np.cumsum(rate.sum(axis=-1) * years, axis=-1))
     pending, weight = _pending(ongoing, success[:, 0], length, years)
@@ -137,12 +142,20 @@ def _mass(rates: Any, total: Any, years: Any) -> Any:
     return rates * (years * before * exprel(-hazard))[..., None]
 
 
-def _delayed(mass: Any, length: Length, kind: int, years: Any) -> Any:
-    """Return the cumulative probability of events that take effect after a challenge's length."""
+def arrivals(length: Length, years: Any) -> Any:
+    """Return P(a removal has taken effect by a month | its challenge began in a month).
+
+    Returns
+    -------
+    array (kind x draw x month of beginning x month)
+    """
     ends = np.cumsum(years) * YEAR
-    age = ends[None, :] - (ends - years * YEAR / 2)[:, None]
-    done = _finished(np.maximum(age, 0.0), length, kind)
-    return np.einsum("ds,dst->dt", mass, done * (age > 0))
+    begun, seen = np.triu_indices(len(years))
+    age = ends[seen] - (ends - years * YEAR / 2)[begun]
+    done = np.zeros((2, len(length.mean), len(years), len(years)))
+    for kind in (0, 1):
+        done[kind][:, begun, seen] = _finished(age, length, kind)
+    return done
 
 
 def _finished(days: Any, length: Length, kind: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import forecast
 from forecast.data import Data
 from forecast.design import build_design
 from forecast.errors import GateError, SpecError
-from forecast.files import digest
+from forecast.files import digest, flush, locked
 from forecast.spec import Gate, Spec
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Fit:
             )
 
 
-def fit(data: Data, spec: Spec, *, progress: bool = False) -> Fit:
+def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: bool = False) -> Fit:
     """Sample the posterior of a spec given a study as of a day.
 
     A run that does not pass the gate is made again, more carefully: smaller steps, twice the draws.
@@ -97,6 +98,9 @@ def fit(data: Data, spec: Spec, *, progress: bool = False) -> Fit:
     ----------
     data : Data
     spec : Spec
+    warm : xarray.Dataset, optional
+        Posterior of a fit of other data: the chains start from its draws, and steps are scaled by its spreads, so half
+        the tuning is enough.
     progress : bool
         Show a progress bar on stderr.
 
@@ -106,27 +110,39 @@ def fit(data: Data, spec: Spec, *, progress: bool = False) -> Fit:
         Whether or not it passes the gate; publishing verbs call `Fit.require_gate`.
     """
     design = build_design(data, spec)
-    posterior, diagnostics = sample(design, spec, progress=progress)
+    first = (
+        spec if warm is None else spec.with_sampling(spec.sampling.model_copy(update={"tune": spec.sampling.tune // 2}))
+    )
+    posterior, diagnostics = sample(design, first, warm=warm, progress=progress)
     settings, tries = spec.sampling, 1
     while diagnostics.failures(spec.gate) and tries < TRIES:
         settings, tries = settings.more_careful(), tries + 1
         posterior, diagnostics = sample(design, spec.with_sampling(settings), progress=progress)
-    return Fit(
-        posterior=posterior.drop_vars([name for name in posterior if str(name).endswith("_z")]),
-        design=design,
-        spec=spec,
-        diagnostics=diagnostics,
-        provenance={**describe_run(data, spec), "sampled_with": settings.model_dump(), "tries": tries},
-    )
+    posterior = posterior.drop_vars([name for name in posterior if str(name).endswith("_z")])
+    facts = {"sampled_with": settings.model_dump(), "tries": tries, "fit_digest": digest_draws(posterior)}
+    return Fit(posterior, design, spec, diagnostics, {**describe_run(data, spec), **facts})
 
 
-def sample(design: xr.Dataset, spec: Spec, *, progress: bool = False) -> tuple[xr.Dataset, Diagnostics]:
+def digest_draws(posterior: xr.Dataset) -> str:
+    """Return the SHA-256 of every draw: two fits with one digest give the same numbers."""
+    whole = hashlib.sha256()
+    for name in sorted(map(str, posterior)):
+        whole.update(name.encode())
+        whole.update(np.ascontiguousarray(posterior[name].to_numpy()))
+    return whole.hexdigest()
+
+
+def sample(
+    design: xr.Dataset, spec: Spec, *, warm: xr.Dataset | None = None, progress: bool = False
+) -> tuple[xr.Dataset, Diagnostics]:
     """Return draws of every parameter by nutpie's NUTS under a spec's settings, and how well they mixed."""
     import nutpie
 
     from forecast.density import build_density
 
     settings, density = spec.sampling, build_density(design, spec)
+    if warm is not None:
+        density = density.warmed(warm)
     model = nutpie.compiled_pyfunc.from_pyfunc(
         density.size,
         lambda: density.evaluate,
@@ -227,14 +243,26 @@ def fit_path(build: Path, data: Data, spec: Spec) -> Path:
 
 def save_fit(result: Fit, path: Path) -> None:
     """Write a fit to a netCDF file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tree = xr.DataTree.from_dict({"posterior": result.posterior, "design": result.design})
     tree.attrs["spec"] = result.spec.model_dump_json()
     tree.attrs["provenance"] = json.dumps(result.provenance)
     tree.attrs["diagnostics"] = json.dumps(vars(result.diagnostics))
-    temporary = path.with_name(f".{path.name}.part")
-    tree.to_netcdf(temporary, engine="netcdf4")
-    temporary.replace(path)
+    with locked(path.parent):
+        for leftover in path.parent.glob(".*.part"):  # of processes that died: who writes holds the lock
+            leftover.unlink()
+        temporary = path.with_name(f".{path.name}.part")
+        tree.to_netcdf(temporary, engine="netcdf4")
+        flush(temporary)
+        temporary.replace(path)
+
+
+def peek(path: Path) -> dict[str, Any]:
+    """Return the provenance of a kept fit without reading its draws."""
+    import netCDF4
+
+    with netCDF4.Dataset(path) as file:
+        facts: dict[str, Any] = json.loads(file.getncattr("provenance"))
+    return facts
 
 
 def load_fit(path: Path | str) -> Fit:

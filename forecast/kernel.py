@@ -10,16 +10,22 @@ step is a loop along the rows that runs on the machine's vector unit, in the pre
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core.errors import TypingError
+from numba.experimental import structref
 from numba.extending import intrinsic, overload
 
 # Sums may be reordered and multiplications fused; infinities and NaN keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
+# What only compiled code calls needs no entry from Python, which would take as long to compile as the function itself.
+inner = partial(njit, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# A long function that is called from one place is written into its caller, or it would be optimised again with every caller.
+once = partial(inner, inline="always")
 CAUSES = 3
 REMOVED, CONCESSION = 2, 1
 LOG2E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693145751953125, 1.4286068203094173e-06
@@ -64,19 +70,19 @@ class Rows(NamedTuple):
 
 
 class Cases(NamedTuple):
-    """The result stage: one line for each challenge."""
+    """The result stage: one line for each challenge, sorted by kind."""
 
-    kind: Any
+    bounds: Any  # (kind + 1): first challenge of each kind, and the end of the last
     spell: Any
     group: Any
     result: Any  # -1 while it goes on
     begun: Any  # under this leader
     ended: Any
     log_days: Any
-    centre: Any  # (challenge x indicator)
+    centre: Any  # (challenge x factor of an effect)
     spread: Any  # (challenge x latent)
-    latent: Any  # (latent): position among the indicators
-    first: Any  # (effect): an indicator
+    latent: Any  # (latent): its place among the factors, or -1 where no effect has it
+    first: Any  # (effect): a factor
     second: Any
     target: Any  # (effect): a kind
 
@@ -134,7 +140,7 @@ def _of_its_type(x):
     return lambda x: exp_double(x)  # noqa: PLW0108
 
 
-@njit(fastmath=FAST)
+@inner()
 def add_priors(position, prior, value, gradient):
     """Write values and the priors' gradient of every coordinate; return their log-density, constants left out."""
     total = 0.0
@@ -157,45 +163,47 @@ def add_priors(position, prior, value, gradient):
     return total
 
 
-@njit(fastmath=FAST)
+@inner()
 def set_levels(rows, tile, group, country, period, eta):
     """Write the log rates of average values of the terms, run by run."""
     start, g = rows.bounds[tile], rows.group[tile]
+    eta0, eta1, eta2 = eta[0], eta[1], eta[2]
     for r in range(rows.runs[tile], rows.runs[tile + 1]):
         k, p = rows.country[r], rows.period[r]
         level0 = group[0, g] + country[0, k] + period[0, p]
         level1 = group[1, g] + country[1, k] + period[1, p]
         level2 = group[2, g] + country[2, k] + period[2, p]
         for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
-            eta[0, i] = level0
-            eta[1, i] = level1
-            eta[2, i] = level2
+            eta0[i] = level0
+            eta1[i] = level1
+            eta2[i] = level2
 
 
-@njit(fastmath=FAST)
+@inner(fastmath=False)
 def sum_levels(rows, tile, residual, d_group, d_country, d_period):
-    """Add the gradient of the levels."""
+    """Add the gradient of the levels; the runs are too short for the vector unit, so their sums keep the written order."""
     start, g = rows.bounds[tile], rows.group[tile]
+    r0, r1, r2 = residual[0], residual[1], residual[2]
     for r in range(rows.runs[tile], rows.runs[tile + 1]):
         k, p = rows.country[r], rows.period[r]
-        sum0, sum1, sum2 = 0.0, 0.0, 0.0
+        s0 = s1 = s2 = residual.dtype.type(0)
         for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
-            sum0 += residual[0, i]
-            sum1 += residual[1, i]
-            sum2 += residual[2, i]
-        for c, total in ((0, sum0), (1, sum1), (2, sum2)):
+            s0 += r0[i]
+            s1 += r1[i]
+            s2 += r2[i]
+        for c, total in ((0, s0), (1, s1), (2, s2)):
             d_group[c, g] += total
             d_country[c, k] += total
             d_period[c, p] += total
 
 
-@njit(fastmath=FAST)
+@inner()
 def term_of(static, start, t, n):
     """Return a static term's values in a tile."""
     return static[start + t * n : start + (t + 1) * n]
 
 
-@njit(fastmath=FAST)
+@inner()
 def add_static(weight, static, start, n, known, eta):
     """Add the static terms to the log rates, three terms and three causes in one loop, which fill the registers."""
     eta0, eta1, eta2 = eta[0], eta[1], eta[2]
@@ -210,7 +218,7 @@ def add_static(weight, static, start, n, known, eta):
             eta2[i] += a2 * a[i] + b2 * b[i] + c2 * c[i]
 
 
-@njit(fastmath=FAST)
+@inner()
 def dot_static(static, start, n, known, residual, d_weight):
     """Add the gradient of the static terms' weights, three terms and three causes in one loop."""
     r0, r1, r2 = residual[0], residual[1], residual[2]
@@ -233,7 +241,7 @@ def dot_static(static, start, n, known, residual, d_weight):
             d_weight[u, 2] += s2
 
 
-@njit(fastmath=FAST)
+@inner()
 def move_columns(rows, value, error, tile, column):
     """Write the columns of a tile: true values of the uncertain indicators, then the factors known without error.
 
@@ -254,7 +262,7 @@ def move_columns(rows, value, error, tile, column):
             x[i] = factor[i]
 
 
-@njit(fastmath=FAST)
+@inner()
 def pull_columns(rows, tile, d_column, error, d_value):
     """Add the gradient of a tile's coding errors; the sums of several errors run side by side."""
     start, latent = rows.bounds[tile], len(rows.centre)
@@ -265,7 +273,7 @@ def pull_columns(rows, tile, d_column, error, d_value):
                 d_value[place + k] += d_column[k, i - start] * rows.spread[k, i]
 
 
-@njit(fastmath=FAST)
+@inner()
 def add_moving(rows, weight, column, n, eta):
     """Add the terms that hold an uncertain indicator to the log rates."""
     eta0, eta1, eta2 = eta[0], eta[1], eta[2]
@@ -279,7 +287,7 @@ def add_moving(rows, weight, column, n, eta):
             eta2[i] += w2 * term
 
 
-@njit(fastmath=FAST)
+@inner()
 def dot_moving(rows, weight, column, n, residual, d_weight, d_column):
     """Add the gradient of the moving terms: of their weights, and of the columns that they are made of."""
     r0, r1, r2 = residual[0], residual[1], residual[2]
@@ -301,7 +309,7 @@ def dot_moving(rows, weight, column, n, residual, d_weight, d_column):
         d_weight[t, 2] += s2
 
 
-@njit(fastmath=FAST)
+@inner()
 def compare_rates(exposure, events, start, stop, eta):
     """Turn log rates into events less expected events; return the tile's log-likelihood."""
     total, time = 0.0, exposure[start:stop]
@@ -315,7 +323,7 @@ def compare_rates(exposure, events, start, stop, eta):
     return total
 
 
-@njit(fastmath=FAST)
+@once()
 def add_onsets(rows, value, error, group, country, period, weight, d_value, d_group, d_country, d_period, d_weight):
     """Return the log-likelihood of all onsets and other exits, and add its gradient to the arrays named d_.
 
@@ -348,7 +356,7 @@ def add_onsets(rows, value, error, group, country, period, weight, d_value, d_gr
     return total
 
 
-@njit
+@inner()
 def log_sigmoid(x):
     """Return log p and p of p = 1 / (1 + exp(-x)), without overflow."""
     small = math.exp(-abs(x))
@@ -367,9 +375,12 @@ def log_upper_tail(z):
     return log_tail, -math.exp(-z * z / 2 - HALF_LOG_2PI - log_tail)
 
 
-@njit
-def add_result(result, score, low, high):
-    """Return log P(result) of an ordered logit with two cut points, and its derivatives by score, low and high."""
+@inner()
+def add_result(result, score, low, high, odds):
+    """Return log P(result) of an ordered logit with two cut points, and its derivatives by score, low and high.
+
+    `odds` is exp(high - low) - 1.
+    """
     if result == REMOVED:
         value, p = log_sigmoid(score - high)
         return value, 1 - p, 0.0, p - 1
@@ -378,11 +389,10 @@ def add_result(result, score, low, high):
         return value, p - 1, 1 - p, 0.0
     above, a = log_sigmoid(score - low)
     below, b = log_sigmoid(high - score)
-    both = math.expm1(high - low)
-    return above + below + math.log(both / (both + 1)), b - a, a - 1 - 1 / both, 1 - b + 1 / both
+    return above + below + math.log(odds / (odds + 1)), b - a, a - 1 - 1 / odds, 1 - b + 1 / odds
 
 
-@njit
+@inner()
 def add_pending(logit, days, mean, shift, sd):
     """Return the log-likelihood of a challenge that goes on, and its derivatives by logit, mean, shift and log sd."""
     z1, z0 = (days - mean - shift) / sd, (days - mean) / sd
@@ -398,44 +408,54 @@ def add_pending(logit, days, mean, shift, sd):
     return value, share - chance[1], by_mean, by_shift, -share * slope1 * z1 - (1 - share) * slope0 * z0
 
 
-@njit
+@once()
 def add_cases(cases, o, value, group_effect, beta, d_value, d_group, d_beta):
     """Return the log-likelihood of results and lengths, and add its gradient to the arrays named d_."""
     total = 0.0
+    for k in range(len(cases.bounds) - 1):
+        total += add_kind(cases, k, o, value, group_effect, beta, d_value, d_group, d_beta)
+    return total
+
+
+@inner()
+def add_kind(cases, k, o, value, group_effect, beta, d_value, d_group, d_beta):
+    """Return the log-likelihood of the challenges of one kind, and add its gradient."""
+    low, high, odds = value[o.cut + k], value[o.cut + k] + value[o.gap + k], math.expm1(value[o.gap + k])
+    mean, sd, shift = value[o.log_days + k], value[o.log_days_sd + k], value[o.removal + k]
+    total, d_low, d_high, d_mean, d_sd, d_shift, log_sd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, math.log(sd)
     x, dx = np.empty(cases.centre.shape[1]), np.empty(cases.centre.shape[1])
-    for i in range(len(cases.kind)):
-        k, s, g = cases.kind[i], cases.spell[i], cases.group[i]
+    for i in range(cases.bounds[k], cases.bounds[k + 1]):
+        g, error = cases.group[i], o.error + cases.spell[i] * o.latents
         for j in range(len(x)):
             x[j], dx[j] = cases.centre[i, j], 0.0
         for m in range(len(cases.latent)):
-            x[cases.latent[m]] += cases.spread[i, m] * value[o.error + s * o.latents + m]
+            if cases.latent[m] >= 0:
+                x[cases.latent[m]] += cases.spread[i, m] * value[error + m]
         score = group_effect[k, g]
         for e in range(len(beta)):
             if cases.target[e] == k:
                 score += beta[e] * x[cases.first[e]] * x[cases.second[e]]
-        low, high, pull = value[o.cut + k], value[o.cut + k] + value[o.gap + k], 0.0
-        mean, sd, shift = value[o.log_days + k], value[o.log_days_sd + k], value[o.removal + k]
+        pull = 0.0
         if cases.result[i] >= 0:
-            part, pull, by_low, by_high = add_result(cases.result[i], score, low, high)
+            part, pull, by_low, by_high = add_result(cases.result[i], score, low, high, odds)
             total += part
-            d_value[o.cut + k] += by_low + by_high
-            d_value[o.gap + k] += by_high
+            d_low += by_low
+            d_high += by_high
         if cases.begun[i] and cases.ended[i]:
             removed = 1.0 if cases.result[i] == REMOVED else 0.0
             z = (cases.log_days[i] - mean - removed * shift) / sd
-            total -= z * z / 2 + math.log(sd)
-            d_value[o.log_days + k] += z / sd
-            d_value[o.removal + k] += removed * z / sd
-            d_value[o.log_days_sd + k] += (z * z - 1) / sd
+            total -= z * z / 2 + log_sd
+            d_mean += z / sd
+            d_shift += removed * z / sd
+            d_sd += (z * z - 1) / sd
         elif cases.begun[i]:
             part, by_logit, by_mean, by_shift, by_log_sd = add_pending(score - high, cases.log_days[i], mean, shift, sd)
             total += part
             pull += by_logit
-            d_value[o.cut + k] -= by_logit
-            d_value[o.gap + k] -= by_logit
-            d_value[o.log_days + k] += by_mean
-            d_value[o.removal + k] += by_shift
-            d_value[o.log_days_sd + k] += by_log_sd / sd
+            d_high -= by_logit
+            d_mean += by_mean
+            d_shift += by_shift
+            d_sd += by_log_sd / sd
         d_group[k, g] += pull
         for e in range(len(beta)):
             if cases.target[e] == k:
@@ -444,7 +464,13 @@ def add_cases(cases, o, value, group_effect, beta, d_value, d_group, d_beta):
                 dx[a] += pull * beta[e] * x[b]
                 dx[b] += pull * beta[e] * x[a]
         for m in range(len(cases.latent)):
-            d_value[o.error + s * o.latents + m] += dx[cases.latent[m]] * cases.spread[i, m]
+            if cases.latent[m] >= 0:
+                d_value[error + m] += dx[cases.latent[m]] * cases.spread[i, m]
+    d_value[o.cut + k] += d_low + d_high
+    d_value[o.gap + k] += d_high
+    d_value[o.log_days + k] += d_mean
+    d_value[o.log_days_sd + k] += d_sd
+    d_value[o.removal + k] += d_shift
     return total
 
 
@@ -498,7 +524,7 @@ class Shrinkage(NamedTuple):
 PLAIN, RIDGE, HORSESHOE = 0, 1, 2
 
 
-@njit
+@inner()
 def scale_of(shrinkage, value, common, local, e):
     """Return an effect's scale under shrinkage and its derivatives by its common and its own scale."""
     tau, slab = value[common + shrinkage.target[e]], shrinkage.slab[e]
@@ -510,7 +536,7 @@ def scale_of(shrinkage, value, common, local, e):
     return slab * tau * own / root, steep * own, steep * tau
 
 
-@njit
+@inner()
 def shrink(shrinkage, value, start, common, local, count):
     """Return the effects of a stage."""
     beta = np.empty(count)
@@ -521,7 +547,7 @@ def shrink(shrinkage, value, start, common, local, count):
     return beta
 
 
-@njit
+@inner()
 def pull_shrink(shrinkage, value, start, common, local, d_beta, d_value):
     """Carry the gradient of a stage's effects back to their coordinates."""
     for e in range(len(d_beta)):
@@ -536,7 +562,7 @@ def pull_shrink(shrinkage, value, start, common, local, d_beta, d_value):
             d_value[local + e] += d_scale * by_local
 
 
-@njit
+@inner()
 def spread_out(value, sd, start, rows, columns):
     """Return effects of levels: a spread for each row of a table times its coordinates."""
     effect = np.empty((rows, columns))
@@ -546,7 +572,7 @@ def spread_out(value, sd, start, rows, columns):
     return effect
 
 
-@njit
+@inner()
 def pull_spread(value, sd, start, d_effect, d_value):
     """Carry the gradient of effects of levels back to their spreads and coordinates."""
     rows, columns = d_effect.shape
@@ -556,7 +582,7 @@ def pull_spread(value, sd, start, d_effect, d_value):
             d_value[sd + r] += d_effect[r, c] * value[start + r * columns + c]
 
 
-@njit
+@inner()
 def walk_out(value, o):
     """Return the calendar effects: random walks that are zero in the last period."""
     walk = spread_out(value, o.period_sd, o.period, CAUSES, o.periods)
@@ -569,7 +595,7 @@ def walk_out(value, o):
     return walk
 
 
-@njit
+@inner()
 def pull_walk(value, o, d_period, d_value):
     """Carry the gradient of the calendar effects back to their steps."""
     for c in range(CAUSES):
@@ -585,7 +611,7 @@ def pull_walk(value, o, d_period, d_value):
     pull_spread(value, o.period_sd, o.period, d_period, d_value)
 
 
-@njit(fastmath=FAST)
+@once()
 def onset_stage(value, o, rows, shrinkage, d_value):
     """Return the onset stage's log-likelihood and add its gradient by the values."""
     group = spread_out(value, o.group_sd, o.group, CAUSES, o.groups)
@@ -620,7 +646,7 @@ def onset_stage(value, o, rows, shrinkage, d_value):
     return total
 
 
-@njit(fastmath=FAST)
+@once()
 def result_stage(value, o, cases, shrinkage, d_value):
     """Return the result stage's log-likelihood and add its gradient by the values."""
     kinds = o.gap - o.cut
@@ -633,18 +659,41 @@ def result_stage(value, o, cases, shrinkage, d_value):
     return total
 
 
-@njit(fastmath=FAST, cache=True, nogil=True)
-def log_density(position, layout, prior, rows, cases, onset, result):
-    """Return the log-density at a point of the unconstrained space, and its gradient.
+@structref.register
+class ProblemType(types.StructRef):
+    """Numba's type of a Problem."""
+
+
+class Problem(structref.StructRefProxy):
+    """All that a log-density needs, kept where compiled code finds it: to hand over the arrays at each call takes ten times as long."""
+
+
+structref.define_proxy(Problem, ProblemType, ["layout", "prior", "rows", "cases", "onset", "result"])
+
+
+@njit(cache=True)
+def state_problem(layout, prior, rows, cases, onset, result):
+    """Return a Problem.
 
     Parameters
     ----------
-    position : array (coordinate)
     layout : Layout
     prior : Prior
     rows : Rows
     cases : Cases
     onset, result : Shrinkage
+    """
+    return Problem(layout, prior, rows, cases, onset, result)
+
+
+@njit(fastmath=FAST, error_model="numpy", cache=True, nogil=True)
+def log_density(problem, position):
+    """Return the log-density at a point of the unconstrained space, and its gradient.
+
+    Parameters
+    ----------
+    problem : Problem
+    position : array (coordinate)
 
     Returns
     -------
@@ -652,11 +701,11 @@ def log_density(position, layout, prior, rows, cases, onset, result):
         Constants left out.
     array (coordinate)
     """
-    size = len(position)
+    size, layout, prior = len(position), problem.layout, problem.prior
     value, gradient, d_value = np.empty(size), np.empty(size), np.zeros(size)
     total = add_priors(position, prior, value, gradient)
-    total += onset_stage(value, layout, rows, onset, d_value)
-    total += result_stage(value, layout, cases, result, d_value)
+    total += onset_stage(value, layout, problem.rows, problem.onset, d_value)
+    total += result_stage(value, layout, problem.cases, problem.result, d_value)
     for i in prior.positive:
         d_value[i] *= value[i]
     for i in range(size):

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from forecast.errors import LedgerError, UsageError
-from forecast.files import digest, locked, write_atomically
+from forecast.files import digest, locked, remove_leftovers, write_atomically
 from forecast.inference import Fit
-from forecast.prediction import Forecast, require_mixed, summarise
+from forecast.prediction import Forecast, Question, require_mixed, summarise
+from forecast.schema import OUTCOMES
 
 COLUMNS = (
     "issued_on", "country", "leader", "outcome", "as_of", "horizon_months", "horizon_end", "probability", "p05", "p25",
-    "p75", "p95", "spec", "data_digest", "spec_digest", "seed", "version", "previous", "digest",
+    "p75", "p95", "spec", "data_digest", "spec_digest", "seed", "version", "previous", "digest", "fit_digest",
 )  # fmt: skip
+EARLIER_COLUMNS = COLUMNS[:-1]  # of ledgers begun before fits had digests; their rows keep their own digests
 KEY = ("country", "outcome", "as_of", "horizon_end", "data_digest", "spec_digest", "version")
+NUMBERS = ("probability", "p05", "p25", "p75", "p95")
 START = "0" * 64
 
 
@@ -40,6 +44,7 @@ def rows_of(forecast: Forecast, fit: Fit, issued_on: date) -> list[dict[str, str
         "as_of": str(question.as_of), "horizon_months": str(question.horizon), "horizon_end": str(question.end),
         "spec": facts["spec"], "data_digest": facts["data_digest"], "spec_digest": facts["spec_digest"],
         "seed": str(facts["sampling"]["seed"]), "version": facts["versions"]["regime-forecast"],
+        "fit_digest": facts.get("fit_digest", ""),
     }  # fmt: skip
     return [
         {**fixed, "outcome": str(outcome), **{name: f"{value:.6f}" for name, value in line.items()}}
@@ -59,18 +64,47 @@ def read_ledger(path: Path) -> list[dict[str, str]]:
         return []
     text = path.read_text(encoding="utf-8", errors="replace")  # bytes that are no text break the chain
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    if tuple(reader.fieldnames or ()) != COLUMNS or not text.endswith("\n"):
+    if tuple(reader.fieldnames or ()) not in (COLUMNS, EARLIER_COLUMNS) or not text.endswith("\n"):
         raise LedgerError(f"{path} is not a whole ledger: its header or its end is damaged; restore it from git")
     rows, previous = list(reader), START
     for number, row in enumerate(rows, start=2):
-        if None in row or row["previous"] != previous or row["digest"] != _row_digest(row):
+        if None in row or None in row.values() or row["previous"] != previous or row["digest"] != _row_digest(row):
             raise LedgerError(f"{path}, row {number}: the chain of digests is broken; restore the file from git")
+        row.setdefault("fit_digest", "")
         previous = row["digest"]
     return rows
 
 
 def _row_digest(row: dict[str, str]) -> str:
-    return digest({name: row[name] for name in COLUMNS if name != "digest"})
+    """Return the digest of a row; a row without a fit's digest has that of a ledger without the column."""
+    names = [name for name in EARLIER_COLUMNS if name != "digest"] + (["fit_digest"] if row.get("fit_digest") else [])
+    return digest({name: row[name] for name in names})
+
+
+def issues_before(rows: Sequence[dict[str, str]], question: Question, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what was issued before about the country and horizon of a question, oldest first.
+
+    An issue of the same data, spec and version (`facts`, a fit's provenance) is the answer itself and is left out,
+    and so is one seen from a later day.
+
+    Returns
+    -------
+    list of dict
+        ``issued_on``, ``as_of``, ``leader``, ``horizon_end``, ``outcomes``: outcome to probability and intervals.
+    """
+    same = (facts["data_digest"], facts["spec_digest"], facts["versions"]["regime-forecast"])
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = (row["data_digest"], row["spec_digest"], row["version"])
+        if row["country"] != question.country or row["horizon_months"] != str(question.horizon):
+            continue
+        if row["as_of"] > str(question.as_of) or (key == same and row["as_of"] == str(question.as_of)):
+            continue
+        about = {name: row[name] for name in ("issued_on", "as_of", "leader", "horizon_end", "spec")}
+        issue = found.setdefault((row["as_of"], *key), {**about, "outcomes": {}})
+        issue["outcomes"][row["outcome"]] = {name: float(row[name]) for name in NUMBERS}
+    whole = [issue for issue in found.values() if set(issue["outcomes"]) == set(OUTCOMES)]
+    return sorted(whole, key=lambda issue: (issue["as_of"], issue["issued_on"]))
 
 
 def record(forecasts: Sequence[Forecast], fit: Fit, path: Path, issued_on: date | None = None) -> int:
@@ -97,6 +131,7 @@ def record(forecasts: Sequence[Forecast], fit: Fit, path: Path, issued_on: date 
 def append_rows(issued: Sequence[dict[str, str]], path: Path) -> int:
     """Chain rows to the ledger's end, leaving out those already answered; return how many are new."""
     with locked(path.parent):
+        remove_leftovers(path)
         rows = read_ledger(path)
         known = {tuple(row[name] for name in KEY) for row in rows}
         previous = rows[-1]["digest"] if rows else START

@@ -265,3 +265,37 @@ def plot_counts(tables: Mapping[str, pd.DataFrame]) -> str:
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     return to_svg(figure)
+
+
+def plot_track_record(scored: pd.DataFrame) -> str:
+    """Return the probability that each answer gave to what happened, by the end of its horizon, and running means.
+
+    Parameters
+    ----------
+    scored : pandas.DataFrame
+        What `track_record.score_answers` returned.
+    """
+    models = list(dict.fromkeys(scored["model"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 3.0))
+        left, right = figure.subplots(1, 2)
+        for place, model in enumerate(models):
+            own = scored[scored["model"] == model].sort_values("horizon_end", kind="stable")
+            days = pd.to_datetime(own["horizon_end"])
+            colour = "#7F7F7F" if model == "climatology" else list(COLOURS.values())[place % len(COLOURS)]
+            left.plot(days, np.exp(-own["log_score"]), "o", color=colour, markersize=4, alpha=0.6, label=model)
+            running = own["log_score"].expanding().mean()
+            right.plot(days, running, "o-", color=colour, markersize=3, label=model)
+        left.set_ylim(0, 1)
+        left.set_title("Probability given to what happened", fontsize=10, loc="left")
+        right.set_title("Mean log score so far (lower is better)", fontsize=10, loc="left")
+        ends = pd.to_datetime(scored["horizon_end"])
+        for axes in (left, right):
+            axes.tick_params(labelsize=8)
+            axes.set_xlim(ends.min() - pd.Timedelta(days=183), ends.max() + pd.Timedelta(days=183))
+            axes.xaxis.set_major_locator(AutoDateLocator(maxticks=5))
+            axes.grid(alpha=0.3)
+        if models:
+            left.legend(fontsize=8, frameon=False)
+        figure.subplots_adjust(left=0.06, right=0.98, top=0.9, bottom=0.1, wspace=0.15)
+    return to_svg(figure)

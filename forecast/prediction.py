@@ -8,7 +8,7 @@ is parameters, coding or paths is found by switching the parts off.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 from typing import Any, Literal
@@ -29,12 +29,13 @@ from forecast.hazards import (
     result_score,
     true_values,
 )
-from forecast.incidence import Length, Ongoing, incidence
+from forecast.incidence import Length, Ongoing, arrivals, incidence
 from forecast.inference import Fit
 from forecast.schema import KINDS, OUTCOMES
 from forecast.spec import DECADE, Gate
 
 Paths = Literal["walk", "hold"]
+SCENARIO_DRAWS = 1000  # a scenario needs few, and a page can carry these
 INTERVALS = {"p05": 0.05, "p25": 0.25, "p75": 0.75, "p95": 0.95}
 
 
@@ -152,7 +153,8 @@ def predict(
     horizon : int
         Months.
     settings : mapping, optional
-        Indicators held at a value, such as ``{"war_balance": -0.8}``.
+        Indicators held at a value, such as ``{"war_balance": -0.8}``. Such a scenario is answered on `SCENARIO_DRAWS`
+        evenly spaced draws, the same that a report's explorer carries, so that both show the same numbers.
     paths : {"walk", "hold"}
         Let other indicators move as they have moved in the ledger, or hold them at their last reading.
     seed : int
@@ -166,7 +168,14 @@ def predict(
     if fit.provenance["data_digest"] != data.digest:
         raise UsageError("the fit was made from other data than these; fit again, or view the data as of the fit's day")
     question = ask(data, country, horizon, settings, paths)
-    return answer(fit, look_ahead(fit, data, question), question, seed)
+    small = thinned(fit, SCENARIO_DRAWS) if question.settings else fit
+    return answer(small, look_ahead(fit, data, question), question, seed)
+
+
+def thinned(fit: Fit, draws: int = SCENARIO_DRAWS) -> Fit:
+    """Return a fit with at most so many evenly spaced draws, for answers that are needed many times."""
+    step = -(-fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] // draws)
+    return replace(fit, posterior=fit.posterior.isel(draw=slice(None, None, step)))
 
 
 @dataclass(frozen=True)
@@ -226,16 +235,66 @@ def _ranges(data: Data, names: list[str]) -> tuple[Any, Any]:
     return low, high
 
 
+@dataclass(frozen=True)
+class Ingredients:
+    """What an answer is made from besides the settings: one realisation for each posterior draw.
+
+    Attributes
+    ----------
+    stages : Stages
+    index : Index
+        Where each month finds its group effects.
+    parameters : dict
+        Posterior draws, with levels that the fit has not seen drawn from their population.
+    error : array (draw x 1 x latent)
+        Standardised coding error.
+    noise : array (draw x month x indicator) or None
+        Standard normal moves of the indicators; None where they are held.
+    arrivals : array (kind x draw x month x month)
+        See `incidence.arrivals`.
+    """
+
+    stages: Stages
+    index: Index
+    parameters: dict[str, Any]
+    error: Any
+    noise: Any
+    arrivals: Any
+
+    @property
+    def length(self) -> Length:
+        """Lengths of challenges."""
+        return _length(self.parameters)
+
+
+def _length(parameters: dict[str, Any]) -> Length:
+    return Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
+
+
 def answer(fit: Fit, outlook: Outlook, question: Question, seed: int = 0, *, coding: bool = True) -> Forecast:
     """Return the forecast of a question, with or without the uncertainty of coding."""
+    return respond(fit, prepare(fit, outlook, question, seed), outlook, question, coding=coding)
+
+
+def prepare(fit: Fit, outlook: Outlook, question: Question, seed: int = 0) -> Ingredients:
+    """Draw everything that a question needs and that its settings leave as it is."""
     rng = np.random.default_rng([seed, *question.country.encode(), question.horizon])
     stages = build_stages(fit.design, fit.spec)
     index, parameters = _index_months(fit, question, outlook.periods, stack_draws(fit.posterior), rng)
-    x = indicator_paths(fit, outlook, question, parameters, stages, rng, coding=coding)
+    draws = len(parameters["baseline"])
+    error = _coding_error(fit, question, parameters, draws, rng)
+    # Every indicator's noise is drawn, also where it is not used, so that a setting leaves other paths as they were.
+    noise = rng.normal(size=(draws, *outlook.centre.shape)) if question.paths == "walk" else None
+    return Ingredients(stages, index, parameters, error, noise, arrivals(_length(parameters), outlook.years))
+
+
+def respond(fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, *, coding: bool = True) -> Forecast:
+    """Return the forecast of a question from what was drawn for it, under the question's settings."""
+    parameters, index, stages = parts.parameters, parts.index, parts.stages
+    x = indicator_paths(fit, outlook, question, parts, coding=coding)
     rate = np.exp(log_hazard(parameters, x, index, stages))
     success = removal_probability(result_score(parameters, x, index.group, stages), parameters["cutpoints"])
-    length = Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
-    probability, attempt = incidence(rate, success, length, outlook.ongoing, outlook.years)
+    probability, attempt = incidence(rate, success, parts.length, outlook.ongoing, outlook.years, parts.arrivals)
     return _labelled(fit, question, probability, attempt)
 
 
@@ -307,16 +366,7 @@ def walk_periods(design: xr.Dataset, periods: Any, parameters: dict[str, Any], r
     return np.array([known.index(period) for period in periods]), effect
 
 
-def indicator_paths(
-    fit: Fit,
-    outlook: Outlook,
-    question: Question,
-    parameters: dict[str, Any],
-    stages: Stages,
-    rng: np.random.Generator,
-    *,
-    coding: bool = True,
-) -> Any:
+def indicator_paths(fit: Fit, outlook: Outlook, question: Question, parts: Ingredients, *, coding: bool = True) -> Any:
     """Return the true scaled indicators in each draw and month (draw x month x indicator)."""
     names = list(fit.design.indexes["indicator"])
     centre, spread, step = outlook.centre.copy(), outlook.spread * coding, outlook.step.copy()
@@ -324,12 +374,10 @@ def indicator_paths(
         place, scaling = names.index(name), fit.design.sel(indicator=name)
         centre[:, place] = (question.settings[name] - float(scaling["location"])) / float(scaling["scale"])
         spread[:, place] = step[place] = 0.0
-    error = _coding_error(fit, question, parameters, len(parameters["baseline"]), rng)
-    x = true_values(centre, spread, error, stages.latent)
-    if question.paths == "hold":
+    x = true_values(centre, spread, parts.error, parts.stages.latent)
+    if parts.noise is None:
         return x
-    # Every indicator's noise is drawn, also where it is not used, so that a setting leaves other paths as they were.
-    walk = (rng.normal(size=(len(error), *centre.shape)) * step).cumsum(axis=1)
+    walk = (parts.noise * step).cumsum(axis=1)
     return np.clip(x + walk, np.minimum(outlook.low, x), np.maximum(outlook.high, x))
 
 
@@ -353,13 +401,13 @@ def volatility(data: Data, name: str) -> float:
     entry = data.codebook.indicators.get(name)
     if entry is None or entry.role == "computed":
         return 0.0
-    squares, years = 0.0, 0.0
-    for _, own in data.indicators[data.indicators["indicator"] == name].groupby(["country", "coder"]):
-        ordered = own.sort_values("observed_on", kind="stable")
-        move = np.diff(ordered["value"].to_numpy())
-        time = np.diff(ordered["observed_on"].to_numpy()) / np.timedelta64(1, "D") / YEAR
-        count = (ordered["value"].to_numpy()[:-1] != 0) | (entry.absent == "missing")
-        squares, years = squares + float((move[count] ** 2).sum()), years + float(time[count].sum())
+    own = data.indicators[data.indicators["indicator"] == name]
+    own = own.sort_values(["country", "coder", "observed_on"], kind="stable")
+    same = ((own["country"] == own["country"].shift()) & (own["coder"] == own["coder"].shift())).to_numpy()[1:]
+    value = own["value"].to_numpy()
+    count = same & ((value[:-1] != 0) | (entry.absent == "missing"))
+    time = np.diff(own["observed_on"].to_numpy()) / np.timedelta64(1, "D") / YEAR
+    squares, years = float((np.diff(value)[count] ** 2).sum()), float(time[count].sum())
     return float(np.sqrt(squares / years)) if years else 0.0
 
 

@@ -12,11 +12,13 @@ from typing import Any
 
 from forecast.data import Data
 from forecast.inference import Fit
-from forecast.ledger import append_rows, rows_of
-from forecast.prediction import Question, answer, look_ahead
+from forecast.ledger import append_rows, issues_before, read_ledger, rows_of
+from forecast.overview import write_overview
+from forecast.prediction import Forecast, Question, answer, look_ahead, thinned
 from forecast.report import Report, is_current, make_report, read_twin, report_path, save_report
 
 WORKERS = 2
+Made = tuple[Report, list[dict[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,27 @@ class Edition:
     pages: dict[str, Path]
     reports_made: int
     rows_recorded: int
+    overview: Path | None = None
 
 
-def publish(fit: Fit, data: Data, questions: Sequence[Question], reports: Path, *, progress: bool = False) -> Edition:
-    """Answer, record and report every question whose report is not current.
+def publish(
+    fit: Fit,
+    data: Data,
+    questions: Sequence[Question],
+    reports: Path,
+    *,
+    recorded: bool = True,
+    template_folder: Path | None = None,
+    progress: bool = False,
+) -> Edition:
+    """Answer and report every question whose report is not current, and record the answers.
+
+    Parameters
+    ----------
+    recorded : bool
+        Append the answers to the ledger of issued forecasts.
+    template_folder : Path, optional
+        Templates of one's own; then every report is made.
 
     Raises
     ------
@@ -40,18 +59,34 @@ def publish(fit: Fit, data: Data, questions: Sequence[Question], reports: Path, 
     """
     fit.require_gate()
     pages = {question.country: report_path(reports, question) for question in questions}
-    stale = [question for question in questions if not is_current(fit, question, pages[question.country])]
-    made = _make_all(fit, data, stale, progress=progress)
-    rows = [row for _, own in made for row in own]
-    recorded = append_rows(rows, reports / "ledger.csv") if rows else 0
+    rows = read_ledger(reports / "ledger.csv")
+    issues = {question.country: issues_before(rows, question, fit.provenance) for question in questions}
+    stale = [
+        question for question in questions
+        if template_folder or not is_current(fit, question, pages[question.country], issues[question.country])
+    ]  # fmt: skip
+    work = _Work(fit, data, issues, template_folder)
+    made = _make_all(work, stale, progress=progress)
+    fresh = [row for _, own in made for row in own] if recorded else []
+    appended = append_rows(fresh, reports / "ledger.csv") if fresh else 0
     for question, (report, _) in zip(stale, made, strict=True):
         save_report(report, pages[question.country])
-    return Edition({country: read_twin(path) for country, path in pages.items()}, pages, len(stale), recorded)
+    content = {country: read_twin(path) for country, path in pages.items()}
+    overview = write_overview(content, pages[questions[0].country].parent, template_folder) if questions else None
+    return Edition(content, pages, len(stale), appended, overview)
 
 
-def _make_all(
-    fit: Fit, data: Data, questions: list[Question], *, progress: bool
-) -> list[tuple[Report, list[dict[str, str]]]]:
+@dataclass(frozen=True)
+class _Work:
+    """What every worker needs."""
+
+    fit: Fit
+    data: Data
+    issues: dict[str, list[dict[str, Any]]]
+    template_folder: Path | None
+
+
+def _make_all(work: _Work, questions: list[Question], *, progress: bool) -> list[Made]:
     if not questions:
         return []
     from rich.console import Console
@@ -60,20 +95,27 @@ def _make_all(
     # Fresh processes: the threads of the sampler and of BLAS do not survive a fork.
     context = multiprocessing.get_context("spawn")
     workers = min(WORKERS, len(questions))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(fit, data)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(work,)) as pool:
         jobs = pool.map(_make, questions)
         shown = track(jobs, "reports", total=len(questions), console=Console(stderr=True)) if progress else jobs
         return list(shown)
 
 
-_shared: dict[str, tuple[Fit, Data]] = {}
+_shared: dict[str, _Work] = {}
 
 
-def _remember(fit: Fit, data: Data) -> None:
-    _shared["work"] = (fit, data)
+def _remember(work: _Work) -> None:
+    _shared["work"] = work
 
 
-def _make(question: Question) -> tuple[Report, list[dict[str, str]]]:
-    fit, data = _shared["work"]
-    forecast = answer(fit, look_ahead(fit, data, question), question)
-    return make_report(fit, data, forecast), rows_of(forecast, fit, date.today())
+def _make(question: Question) -> Made:
+    work = _shared["work"]
+    forecast = answer_question(work.fit, work.data, question)
+    report = make_report(work.fit, work.data, forecast, work.template_folder, work.issues[question.country])
+    return report, rows_of(forecast, work.fit, date.today()) if not question.settings else []
+
+
+def answer_question(fit: Fit, data: Data, question: Question) -> Forecast:
+    """Return the forecast of a question, a scenario on the draws that scenarios are answered on."""
+    small = thinned(fit) if question.settings else fit
+    return answer(small, look_ahead(fit, data, question), question)

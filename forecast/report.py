@@ -1,28 +1,32 @@
-"""Probability reports: one set of numbers, written as HTML, Markdown and JSON.
+"""Probability reports: one set of numbers, and the page, the text and the figures made from it.
 
-The numbers are assembled once by `assemble`; the three files are views of that one dictionary.
+`assemble` puts the numbers together once, as plain JSON values; everything that is shown is a view of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
+import numpy as np
 import pandas as pd
 
+from forecast import drawing
 from forecast.claims import evaluate_claims
 from forecast.data import Data
-from forecast.explanation import base_rates, drivers, spread_shares
+from forecast.design import read_indicator
+from forecast.drawing import LABELS, of_hundred
+from forecast.explanation import base_rates, drivers, nearest_analogues, spread_shares, swings, what_followed
+from forecast.explorer import build_explorer
 from forecast.files import digest, write_atomically
 from forecast.inference import Fit
-from forecast.plots import LABELS, plot_drivers, plot_incidence, plot_outcomes, plot_readings
-from forecast.prediction import Forecast, Question, require_mixed, summarise, summarise_draws
+from forecast.pages import templates
+from forecast.prediction import Forecast, Question, future_moments, require_mixed, summarise, summarise_draws
 
-FORMAT = 1
+FORMAT = 2
 HISTORY_YEARS = 15
 RESOLUTION = {
     "coup": "the leader loses office through an overt attempt by people inside the state apparatus",
@@ -39,6 +43,7 @@ LIMITS = (
     "The interval is the spread of probabilities that the model holds possible, not a range for what will happen.",
     "Effects are associations in the historical record. They do not say what would follow if someone changed an indicator.",
 )
+Issues = Sequence[Mapping[str, Any]]
 
 
 def in_words(probability: float, low: float, high: float) -> str:
@@ -60,8 +65,30 @@ def _of_hundred(probability: float, about: str = "") -> str:
     return "over 99" if probability > 0.995 else f"{about}{100 * probability:.0f}"
 
 
-def assemble(fit: Fit, data: Data, forecast: Forecast) -> dict[str, Any]:
+def one_in(probability: float) -> str:
+    """Return a probability as one chance in so many, to two digits.
+
+    Examples
+    --------
+    >>> one_in(0.0142), one_in(0.6), one_in(0.97), one_in(0.000002)
+    ('1 in 70', '6 in 10', '97 in 100', 'under 1 in 10,000')
+    """
+    if probability < 0.0001:
+        return "under 1 in 10,000"
+    if probability >= 0.95:
+        return f"{100 * probability:.0f} in 100" if probability < 0.995 else "over 99 in 100"
+    if probability >= 0.15:
+        return f"{10 * probability:.0f} in 10"
+    return f"1 in {int(float(f'{1 / probability:.2g}')):,}"
+
+
+def assemble(fit: Fit, data: Data, forecast: Forecast, issues: Issues = ()) -> dict[str, Any]:
     """Return every number and text of a report as plain JSON values.
+
+    Parameters
+    ----------
+    issues : sequence of mapping
+        What was issued before (`ledger.issues_before`).
 
     Raises
     ------
@@ -71,36 +98,102 @@ def assemble(fit: Fit, data: Data, forecast: Forecast) -> dict[str, Any]:
     fit.require_gate()
     require_mixed(forecast, fit.spec.gate)
     question = forecast.question
-    table = summarise(forecast)
     labels = {name: entry.label for name, entry in data.codebook.indicators.items()}
+    outcomes, stay = _outcomes(forecast), _in_office(forecast)
+    history = [*issues, _this_issue(question, outcomes)]
     return {
         "format": FORMAT,
-        "question": {
-            "country": question.country,
-            "name": question.name,
-            "leader": question.leader,
-            "as_of": str(question.as_of),
-            "horizon_months": question.horizon,
-            "horizon_end": str(question.end),
-            "settings": dict(question.settings),
-            "text": f"Will {question.leader} of {question.name} be removed by a coup, removed by a revolution, leave in another "
-            f"way, or stay in office until {question.end}?",
-        },
-        "outcomes": [
-            {"outcome": outcome, "label": LABELS[str(outcome)], "rule": RESOLUTION[str(outcome)], **line, "words": in_words(line["probability"], line["p05"], line["p95"])}
-            for outcome, line in table.to_dict("index").items()
-        ],
+        "question": _question(question),
+        "verdict": _verdict(question, outcomes, stay, forecast),
+        "outcomes": outcomes,
+        "in_office": stay,
         "attempts": _records(summarise_draws(forecast.attempt.isel(month=-1), "kind")),
         "incidence": _incidence(forecast),
-        "base_rates": _records(base_rates(data, fit.design, question.group)),
+        "base_rates": _base_rates(data, fit, question),
+        "change": _change(history),
+        "history": [{**issue, "label": _issue_label(issue)} for issue in history],
         "drivers": _records(drivers(fit, data, question), labels),
+        "swings": _records(swings(fit, data, question), labels),
+        "analogues": _analogues(fit, data, question, labels),
         "shares": _records(spread_shares(fit, data, question)),
         "claims": _records(evaluate_claims(fit, data, forecast)),
+        "track_record": None,
         "challenges": _challenges(data, question.country),
         "readings": _readings(data, question.country, labels),
+        "reading_history": _reading_history(data, question, labels),
         "limits": list(LIMITS),
         "diagnostics": {"rhat": fit.diagnostics.rhat[0], "ess_bulk": fit.diagnostics.ess_bulk[0], "ess_tail": fit.diagnostics.ess_tail[0], "divergences": fit.diagnostics.divergences},
         "provenance": dict(forecast.provenance),
+        "reproduce": reproduce(question, forecast.provenance["spec"]),
+    }  # fmt: skip
+
+
+def reproduce(question: Question, spec: str) -> str:
+    """Return the command that makes a report again."""
+    settings = "".join(f" --set {name}={value:g}" for name, value in question.settings.items())
+    model = "" if spec == "default" else f" --spec {spec}"
+    return f"forecast report --country {question.country} --as-of {question.as_of} --horizon {question.horizon}{model}{settings}"
+
+
+def _question(question: Question) -> dict[str, Any]:
+    return {
+        "country": question.country,
+        "name": question.name,
+        "leader": question.leader,
+        "as_of": str(question.as_of),
+        "horizon_months": question.horizon,
+        "horizon_end": str(question.end),
+        "settings": dict(question.settings),
+        "title": f"Will {question.leader} still lead {question.name} on {_day(question.end)}?",
+        "text": f"Will {question.leader} of {question.name} be removed by a coup, removed by a revolution, leave in another "
+        f"way, or stay in office until {question.end}?",
+    }
+
+
+def _day(day: Any) -> str:
+    return f"{day.day} {day:%B} {day.year}"
+
+
+def _outcomes(forecast: Forecast) -> list[dict[str, Any]]:
+    table = summarise(forecast)
+    counts = of_hundred(table["probability"].to_dict())
+    return [
+        {
+            "outcome": outcome, "label": LABELS[str(outcome)], "rule": RESOLUTION[str(outcome)], **line,
+            "words": in_words(line["probability"], line["p05"], line["p95"]), "one_in": one_in(line["probability"]), "of_hundred": counts[outcome],
+        }
+        for outcome, line in table.to_dict("index").items()
+    ]  # fmt: skip
+
+
+def _in_office(forecast: Forecast) -> dict[str, Any]:
+    draws = forecast.probability.isel(month=-1).sel(outcome=["survives_challenged", "survives_unchallenged"])
+    flat = draws.sum("outcome").to_numpy().ravel()
+    levels = zip(("p05", "p25", "p75", "p95"), np.quantile(flat, [0.05, 0.25, 0.75, 0.95]), strict=True)
+    middle = float(flat.mean())
+    return {"probability": middle, **{name: float(value) for name, value in levels}, "one_in": one_in(middle)}
+
+
+def _verdict(
+    question: Question, outcomes: list[dict[str, Any]], stay: Mapping[str, Any], forecast: Forecast
+) -> dict[str, Any]:
+    """Return the verdict: sentences of numbers that claim no more than the intervals do."""
+    coup, revolution = outcomes[0], outcomes[1]
+    end = forecast.probability.isel(month=-1)
+    first = float((end.sel(outcome="coup") > end.sel(outcome="revolution")).mean())
+    if 0.05 <= first <= 0.95:
+        likelier = "coup" if first >= 0.5 else "revolution"
+        order = f"Which of the two is likelier is open: a {likelier}, in {100 * max(first, 1 - first):.0f}% of the model's draws."
+    else:
+        order = (
+            f"A {'coup' if first > 0.5 else 'revolution'} is the likelier of the two in over 95% of the model's draws."
+        )
+    return {
+        "sentence": f"In {_of_hundred(stay['probability'], 'about ')} of 100 futures (90% interval: {_of_hundred(stay['p05'])} to {_of_hundred(stay['p95'])}) "
+        f"{question.leader} is in office on {_day(question.end)}.",
+        "removal": f"A revolution comes first in {revolution['words'].replace(' in 100', ' of 100', 1)}, a coup in {coup['words'].replace(' in 100', ' of 100', 1)}.",
+        "order": order,
+        "coup_over_revolution": first,
     }  # fmt: skip
 
 
@@ -114,13 +207,79 @@ def _records(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> li
 
 
 def _incidence(forecast: Forecast) -> list[dict[str, Any]]:
+    """Return the summary of every month; one sort for all of them."""
+    draws = forecast.probability.stack(sample=("chain", "draw")).transpose("sample", "month", "outcome").to_numpy()
+    levels = np.concatenate([draws.mean(axis=0)[None], np.quantile(draws, [0.05, 0.25, 0.75, 0.95], axis=0)])
+    names, outcomes = ("probability", "p05", "p25", "p75", "p95"), forecast.probability["outcome"].to_numpy()
     return [
         {
-            "month": int(month),
-            **{str(name): line for name, line in summarise(forecast, int(month)).to_dict("index").items()},
+            "month": month + 1,
+            **{str(o): dict(zip(names, levels[:, month, at].tolist(), strict=True)) for at, o in enumerate(outcomes)},
         }
-        for month in forecast.probability["month"].to_numpy()
+        for month in range(draws.shape[1])
     ]
+
+
+def _base_rates(data: Data, fit: Fit, question: Question) -> list[dict[str, Any]]:
+    """Return removals in the reference classes, by leader-year and over as long as the horizon."""
+    lines = _records(base_rates(data, fit.design, question.group))
+    now = future_moments(data, question).iloc[:1]
+    at_war = "war_burden" in data.codebook.indicators and bool(read_indicator(data, "war_burden", now)[0][0] > 0)
+    for line in lines:
+        line["applies"] = line["reference class"] != "state at war" or at_war
+        for kind, count in (("coup", line["coups"]), ("revolution", line["revolutions"])):
+            rate = count / line["leader-years"] if line["leader-years"] else None
+            line[f"{kind}_per_100"] = None if rate is None else 100 * rate
+            line[f"{kind}_over_horizon"] = None if rate is None else float(-np.expm1(-rate * question.horizon / 12))
+    return lines
+
+
+def _this_issue(question: Question, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    numbers = ("probability", "p05", "p25", "p75", "p95")
+    return {
+        "issued_on": None, "as_of": str(question.as_of), "leader": question.leader, "horizon_end": str(question.end), "spec": None,
+        "outcomes": {item["outcome"]: {name: item[name] for name in numbers} for item in outcomes},
+    }  # fmt: skip
+
+
+def _issue_label(issue: Mapping[str, Any]) -> str:
+    return "this issue" if issue["issued_on"] is None else str(issue["issued_on"])
+
+
+def _change(history: Issues) -> dict[str, Any] | None:
+    """Return the difference to the issue before; None for the first.
+
+    ``causes`` is for the parts of it that new readings, new cases and a new model account for.
+    """
+    if len(history) < 2 or history[-1]["leader"] != history[-2]["leader"]:
+        return None
+    before, now = history[-2], history[-1]
+    return {
+        "issued_on": before["issued_on"], "as_of": before["as_of"], "horizon_end": before["horizon_end"],
+        "outcomes": [
+            {
+                "outcome": name, "label": LABELS[name], "before": before["outcomes"][name]["probability"], "now": line["probability"],
+                "difference": line["probability"] - before["outcomes"][name]["probability"],
+            }
+            for name, line in now["outcomes"].items()
+        ],
+        "causes": [],
+    }  # fmt: skip
+
+
+def _analogues(fit: Fit, data: Data, question: Question, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    spells = data.leaders.set_index("spell_id")
+    names = data.countries.sort_values("start")
+    lines = []
+    for row in nearest_analogues(fit, data, question).itertuples():
+        own = names[(names["country"] == row.country) & (names["start"] <= row.start)]
+        lines.append({
+            "spell": row.spell, "leader": spells.loc[row.spell, "leader"], "country": own["name"].iloc[-1] if len(own) else row.country,
+            "from": str(row.start.date()), "to": str(row.end.date()), "distance": float(row.distance),
+            "near": [labels[name] for name in row.near], "far": [labels[name] for name in row.far],
+            "followed": what_followed(data, row.spell, row.start, question.horizon),
+        })  # fmt: skip
+    return lines
 
 
 def _challenges(data: Data, country: str) -> list[dict[str, Any]]:
@@ -140,41 +299,40 @@ def _readings(data: Data, country: str, labels: Mapping[str, str]) -> list[dict[
     ]  # fmt: skip
 
 
-def figures(data: Data, forecast: Forecast, content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the report's figures as SVG."""
-    labels = {name: entry.label for name, entry in data.codebook.indicators.items()}
-    since = str(pd.Timestamp(forecast.question.as_of) - pd.DateOffset(years=HISTORY_YEARS))
-    shown = pd.DataFrame(content["drivers"]).set_index("indicator")
-    return {
-        "outcomes": plot_outcomes(summarise(forecast)),
-        "incidence": plot_incidence(forecast),
-        "drivers": plot_drivers(shown, labels),
-        "readings": plot_readings(data, forecast.question.country, since),
+def _reading_history(data: Data, question: Question, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return each coder's readings of the last years: those of the span, and the one in force when it begins."""
+    since = pd.Timestamp(question.as_of) - pd.DateOffset(years=HISTORY_YEARS)
+    own = data.indicators[data.indicators["country"] == question.country].sort_values("observed_on", kind="stable")
+    own = own[own["observed_on"] <= pd.Timestamp(question.as_of)]
+    found = []
+    for name, entry in data.codebook.indicators.items():
+        coders = []
+        for coder, lines in own[own["indicator"] == name].groupby("coder"):
+            shown = lines[lines["observed_on"].shift(-1) > since]
+            shown = pd.concat([shown, lines.tail(1)]).drop_duplicates()
+            days = shown["observed_on"].clip(lower=since).dt.date.astype(str)
+            points = [list(point) for point in zip(days, shown["value"], shown["low"], shown["high"], strict=True)]
+            coders.append({"coder": str(coder), "points": points})
+        if coders:
+            found.append({"indicator": name, "label": labels[name], "range": list(entry.range), "coders": coders})
+    return found
+
+
+def figures(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the report's figures, each as the panels that it consists of."""
+    question = content["question"]
+    since = str((pd.Timestamp(question["as_of"]) - pd.DateOffset(years=HISTORY_YEARS)).date())
+    drawn = {
+        "futures": [drawing.draw_futures(content["outcomes"])],
+        "outcomes": [drawing.draw_outcomes(content["outcomes"])],
+        "incidence": drawing.draw_incidence(content["incidence"], question["as_of"]),
+        "history": drawing.draw_history(content["history"]),
+        "drivers": [drawing.draw_drivers(content["drivers"])],
+        "swings": drawing.draw_swings(content["swings"]) if content["swings"] else [],
+        "shares": [drawing.draw_shares(content["shares"])],
+        "readings": drawing.draw_readings(content["reading_history"], content["challenges"], since, question["as_of"]),
     }
-
-
-def templates(folder: Path | None = None) -> jinja2.Environment:
-    """Return the template environment: everything is escaped, and a missing value is an error."""
-    loaders: list[jinja2.BaseLoader] = [jinja2.PackageLoader("forecast", "templates")]
-    if folder is not None:
-        loaders.insert(0, jinja2.FileSystemLoader(folder))
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(loaders),
-        autoescape=jinja2.select_autoescape(["html", "html.j2"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}%"
-    environment.filters["number"] = lambda value: "-" if value is None else f"{value:.2f}"
-    environment.filters["cell"] = _markdown_cell
-    return environment
-
-
-def _markdown_cell(value: Any) -> str:
-    """Return text that cannot break out of a Markdown table or become markup."""
-    text = str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-    return text.replace("<", "&lt;").replace(">", "&gt;").replace("[", "\\[").replace("]", "\\]")
+    return {name: panels for name, panels in drawn.items() if panels}
 
 
 @dataclass(frozen=True)
@@ -192,42 +350,81 @@ def report_path(reports: Path, question: Question) -> Path:
     return reports / str(question.as_of) / f"{name}.html"
 
 
-def report_key(fit: Fit, question: Question) -> str:
+def report_key(fit: Fit, question: Question, issues: Issues = ()) -> str:
     """Return a digest of everything that a report is made from."""
     facts = fit.provenance
     claims = fit.spec.model_dump()["claims"]
-    return digest([facts["data_digest"], facts["spec_digest"], facts["versions"], claims, vars(question), FORMAT])
+    made_from = [facts["data_digest"], facts["spec_digest"], facts["versions"], claims, vars(question), FORMAT]
+    return digest([*made_from, list(issues)])
 
 
-def make_report(fit: Fit, data: Data, forecast: Forecast, template_folder: Path | None = None) -> Report:
+def make_report(
+    fit: Fit, data: Data, forecast: Forecast, template_folder: Path | None = None, issues: Issues = ()
+) -> Report:
     """Return the report of a forecast.
 
     Parameters
     ----------
     template_folder : Path, optional
         Templates of the same names in it take precedence.
+    issues : sequence of mapping
+        What was issued before (`ledger.issues_before`).
 
     Raises
     ------
     GateError
         When the diagnostics gate is not met.
     """
-    content = {**assemble(fit, data, forecast), "key": report_key(fit, forecast.question)}
+    question = forecast.question
+    content = {"key": report_key(fit, question, issues), **assemble(fit, data, forecast, issues)}
     environment = templates(template_folder)
-    page = environment.get_template("report.html.j2").render(**content, figures=figures(data, forecast, content))
+    page = environment.get_template("report.html.j2").render(
+        **content, figures=figures(content), explorer=build_explorer(fit, data, question)
+    )
     return Report(content, page, environment.get_template("report.md.j2").render(**content))
 
 
 def save_report(report: Report, path: Path) -> None:
-    """Write a report as HTML with its Markdown and JSON twins beside it."""
+    """Write a report as HTML with its Markdown, CSV and JSON twins beside it."""
     write_atomically(path.with_suffix(".md"), report.text)
+    write_atomically(path.with_suffix(".csv"), all_numbers(report.content))
     write_atomically(path, report.page)
     write_atomically(path.with_suffix(".json"), json.dumps(report.content, indent=1, ensure_ascii=False) + "\n")
 
 
-def write_report(fit: Fit, data: Data, forecast: Forecast, path: Path, template_folder: Path | None = None) -> Report:
+def all_numbers(content: Mapping[str, Any]) -> str:
+    """Return every number of a report as CSV: where it stands in the JSON twin, and its value."""
+    lines = list(_numbers(content, ""))
+    text: str = pd.DataFrame(lines, columns=["place", "value"]).to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _numbers(value: Any, place: str) -> Any:
+    match value:
+        case bool():
+            return
+        case int() | float():
+            yield place, repr(value)
+        case dict():
+            for name, part in value.items():
+                yield from _numbers(part, f"{place}.{name}" if place else str(name))
+        case list() | tuple():
+            for at, part in enumerate(value):
+                yield from _numbers(part, f"{place}[{_name_of(part, at)}]")
+
+
+def _name_of(part: Any, place: int) -> str:
+    """Return what an item of a list is called: what it is about, or else its place."""
+    names = ("outcome", "kind", "reference class", "month", "spell", "id", "indicator", "coder")
+    found = [str(part[name]) for name in names if isinstance(part, dict) and name in part]
+    return "/".join(found) or str(place)
+
+
+def write_report(
+    fit: Fit, data: Data, forecast: Forecast, path: Path, template_folder: Path | None = None, issues: Issues = ()
+) -> Report:
     """Make and save the report of a forecast; nothing is written when the gate is not met."""
-    report = make_report(fit, data, forecast, template_folder)
+    report = make_report(fit, data, forecast, template_folder, issues)
     save_report(report, path)
     return report
 
@@ -238,12 +435,12 @@ def read_twin(path: Path) -> dict[str, Any]:
     return content
 
 
-def is_current(fit: Fit, question: Question, path: Path) -> bool:
-    """Return whether the report at a path is whole and was made from the same fit, question and version."""
-    if not all(path.with_suffix(suffix).exists() for suffix in (".html", ".md", ".json")):
+def is_current(fit: Fit, question: Question, path: Path, issues: Issues = ()) -> bool:
+    """Return whether the report at a path is whole and was made from the same fit, question, issues and version."""
+    if not all(path.with_suffix(suffix).exists() for suffix in (".html", ".md", ".csv", ".json")):
         return False
     try:
         twin = read_twin(path)
     except ValueError:  # not JSON, or not even text
         return False
-    return isinstance(twin, dict) and twin.get("key") == report_key(fit, question)
+    return isinstance(twin, dict) and twin.get("key") == report_key(fit, question, issues)

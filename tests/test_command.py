@@ -221,7 +221,8 @@ def test_an_event_is_added_as_ongoing_and_unarmed_unless_said(tiny_tables):
 def test_a_dry_run_adds_nothing(tiny_tables):
     before = table_text(tiny_tables)
     result = add(tiny_tables, "indicator", READING, "--dry-run")
-    assert (result.exit_code, result.stderr) == (FINE, "1 row would be added to indicators.csv\n")
+    assert result.exit_code == FINE
+    assert result.stderr.startswith("1 row would be added to indicators.csv\n")
     assert table_text(tiny_tables) == before
 
 
@@ -286,7 +287,11 @@ def test_rows_are_added_from_standard_input(tiny_tables):
     ("content", "message"),
     [
         pytest.param(HEADER + LINE + NEXT_LINE.replace("0.3", "0.9"), "new row 2 for indicators.csv", id="one-bad-row"),
-        pytest.param(HEADER + LINE + LINE, "new row 2 for indicators.csv, column observed_on", id="a-row-twice"),
+        pytest.param(
+            HEADER + LINE + LINE.replace("0.3", "0.31"),
+            "new row 2 for indicators.csv, column observed_on",
+            id="a-key-twice",
+        ),
         pytest.param(HEADER + LINE.replace("0.3", "x"), "rows.csv, row 2, column value: 'x'", id="no-number"),
         pytest.param(LINE, "rows.csv, row 1, column country: the column is missing", id="no-header"),
         pytest.param("", "rows.csv: the file is empty", id="empty"),

@@ -282,8 +282,11 @@ def test_a_dry_run_writes_nothing_and_still_refuses(tiny_tables):
 
 def test_the_same_row_is_not_appended_twice(tiny_tables):
     append_rows(tiny_tables.data, "indicators.csv", [reading()])
+    before = (tiny_tables.data / "indicators.csv").read_bytes()
+    assert append_rows(tiny_tables.data, "indicators.csv", [reading()])[0] == 0
+    assert (tiny_tables.data / "indicators.csv").read_bytes() == before
     with pytest.raises(DataError, match="repeats the key"):
-        append_rows(tiny_tables.data, "indicators.csv", [reading()])
+        append_rows(tiny_tables.data, "indicators.csv", [reading(note="another")])
 
 
 def test_a_correction_is_appended_and_seen_from_the_day_it_is_known(tiny_tables):

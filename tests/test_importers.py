@@ -207,11 +207,11 @@ def test_state_names():
 
 # --- the data sets of the panel ------------------------------------------------------------------------------------
 
-REIGN = "government,elected,age,male,militarycareer,tenure_months,anticipation,ref_ant,leg_ant,exec_ant,irreg_lead_ant,election_now,election_recent,victory_recent,defeat_recent,change_recent,delayed,lastelection,loss,irregular"
+REIGN = "government,elected,age,male,militarycareer,tenure_months,anticipation,ref_ant,leg_ant,exec_ant,irreg_lead_ant,election_now,election_recent,lead_recent,victory_recent,defeat_recent,change_recent,delayed,lastelection,loss,irregular"
 
 
 def test_reign_by_months_is_taken_at_the_end_of_the_year(tmp_path):
-    flags = "0," * 11
+    flags = "0," * 12
     months = "".join(f"40,1960,{m},Personal Dictatorship,0,33,1,0,{m},{flags}1.5,2.5,0.7\n" for m in (11, 12, 10))
     table = read("reign", tmp_path, f"ccode,year,month,{REIGN}\n{months}")
     assert table["months"].tolist() == [12]

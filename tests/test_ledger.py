@@ -208,3 +208,27 @@ def test_rows_are_appended_in_order(tiny_fit, tiny_forecast, tmp_path):
     assert append_rows(rows[:2], path) == 2
     assert append_rows(rows, path) == 3
     assert [row["outcome"] for row in read_ledger(path)] == list(OUTCOMES)
+
+
+def test_a_ledger_begun_before_fits_had_digests_goes_on(tiny_fit, tiny_forecast, tiny_data, tmp_path):
+    """Rows of the earlier header keep their digests; new rows name their fit."""
+    path = tmp_path / "ledger.csv"
+    bare = replace(tiny_fit, provenance={k: v for k, v in tiny_fit.provenance.items() if k != "fit_digest"})
+    record([tiny_forecast], bare, path, DAY)
+    earlier = "\n".join(line.rsplit(",", 1)[0] for line in lines_of(path)) + "\n"
+    path.write_text(earlier, encoding="utf-8")
+    old = read_ledger(path)
+    assert len(old) == len(OUTCOMES)
+    assert record([predict(tiny_fit, tiny_data, "EST", 6)], tiny_fit, path, DAY) == len(OUTCOMES)
+    rows = read_ledger(path)
+    assert [row["digest"] for row in rows[:5]] == [row["digest"] for row in old]
+    assert {row["fit_digest"] for row in rows[:5]} == {""}
+    assert {row["fit_digest"] for row in rows[5:]} == {tiny_fit.provenance["fit_digest"]}
+    changed = path.read_text(encoding="utf-8").replace(tiny_fit.provenance["fit_digest"], "", 1)
+    path.write_text(changed, encoding="utf-8")
+    with pytest.raises(LedgerError, match="row 7"):
+        read_ledger(path)
+
+
+def test_the_committed_ledger_verifies(repository):
+    assert len(read_ledger(repository / "reports" / "ledger.csv")) > 0

@@ -81,7 +81,7 @@ def test_the_panel_is_a_sound_study_with_a_spec_and_the_data_sets_as_sources(stu
     assert (study.models / "panel.toml").is_file()
     data = load_data(study.data)
     assert str(data.known_to) == "2010-12-31"
-    assert list(data.codebook.indicators) == ["tenure", "recent_challenge"]
+    assert list(data.codebook.indicators)[:3] == ["tenure", "recent_challenge", "attempt_recency"]
 
 
 def test_years_without_attempts_are_a_frame_of_their_own(study):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from forecast.errors import UsageError
-from forecast.explanation import SOURCES_OF_SPREAD, base_rates, drivers, spread_shares, thinned
+from forecast.explanation import SOURCES_OF_SPREAD, base_rates, drivers, spread_shares
 from forecast.prediction import (
     Question,
     answer,
@@ -17,7 +17,9 @@ from forecast.prediction import (
     look_ahead,
     month_ends,
     predict,
+    prepare,
     summarise,
+    thinned,
     volatility,
 )
 from forecast.schema import OUTCOMES
@@ -228,6 +230,7 @@ def test_thinning_keeps_draws_of_the_posterior(tiny_fit):
     small = thinned(tiny_fit, draws=100)
     assert small.posterior.sizes["chain"] * small.posterior.sizes["draw"] == 100
     np.testing.assert_array_equal(small.posterior["baseline"], tiny_fit.posterior["baseline"][:, ::4])
+    assert thinned(tiny_fit, draws=399).posterior.sizes["draw"] == 100  # at most so many
 
 
 def test_drivers_are_differences_to_the_average(tiny_fit, tiny_data):
@@ -262,12 +265,12 @@ def test_base_rates_count_the_leader_table(tiny_fit, tiny_data):
 
     for name, some in (
         ("all leader-years fitted", rows),
-        ("group central_asia", [row for row in rows if row["country"] == "KGZ"]),
+        ("group central asia", [row for row in rows if row["country"] == "KGZ"]),
     ):
         assert table.loc[name, "coups"] == sum(row["exit"] == "coup" for row in some)
         assert table.loc[name, "revolutions"] == sum(row["exit"] == "revolution" for row in some)
         assert table.loc[name, "leader-years"] == pytest.approx(days(some) / YEAR)
-    assert table.loc["group central_asia", "revolutions"] == 3
+    assert table.loc["group central asia", "revolutions"] == 3
     war = table.loc["state at war"]
     assert 0 < war["leader-years"] < table.loc["all leader-years fitted", "leader-years"]
 
@@ -343,15 +346,13 @@ def test_what_does_not_exist_does_not_begin(tiny_fit, tiny_data):
 
 def test_paths_stay_in_the_range_of_the_codebook(tiny_fit, tiny_data):
     """With moves ten times as large as they have been, no indicator leaves its scale on a path."""
-    from forecast.hazards import build_stages
-    from forecast.prediction import indicator_paths, stack_draws
+    from forecast.prediction import indicator_paths
 
     question = ask(tiny_data, "KGZ", 60)
     outlook = look_ahead(tiny_fit, tiny_data, question)
     wild = replace(outlook, step=outlook.step * 10)
-    parameters = stack_draws(tiny_fit.posterior)
-    stages, rng = build_stages(tiny_fit.design, tiny_fit.spec), np.random.default_rng(0)
-    x = indicator_paths(tiny_fit, wild, question, parameters, stages, rng, coding=False)
+    parts = prepare(tiny_fit, outlook, question)
+    x = indicator_paths(tiny_fit, wild, question, parts, coding=False)
     walking = outlook.step > 0
     assert (x[..., walking] >= outlook.low[walking] - 1e-12).all()
     assert (x[..., walking] <= outlook.high[walking] + 1e-12).all()

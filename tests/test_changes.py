@@ -1,0 +1,120 @@
+"""What moved a forecast: the parts add up, a planted cause is found, and nothing is made of noise."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecast.changes import EVENTS, NOISE, RECODING, explain_change, preview, recode
+from forecast.errors import UsageError
+from forecast.schema import OUTCOMES
+
+EARLIER, LATER = "2022-03-31", "2022-06-30"
+
+
+@pytest.fixture(scope="module")
+def root(tiny_data, tiny_spec):
+    from forecast.inference import fit
+
+    return fit(tiny_data.as_of(EARLIER), tiny_spec)
+
+
+def push(data, indicator, value, day="2022-05-10", country="KGZ", known="2022-05-12"):
+    """Return a study with one reading more."""
+    own = data.indicators[(data.indicators["country"] == country) & (data.indicators["indicator"] == indicator)]
+    stamps = {"observed_on": pd.Timestamp(day).as_unit("s"), "known_on": pd.Timestamp(known).as_unit("s")}
+    row = own.tail(1).assign(value=value, low=max(value - 0.05, -1), high=min(value + 0.05, 1), **stamps)
+    grown = pd.concat([data.indicators, row], ignore_index=True)
+    return replace(data, indicators=grown.astype(data.indicators.dtypes))
+
+
+def parts_of(table):
+    return table.drop(index=["before", "after"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_parts_add_up(root, tiny_data, seed):
+    rng = np.random.default_rng(seed)
+    data = tiny_data
+    for name in rng.choice(["elite_division", "repression", "sanctions", "opposition_unity"], 2, replace=False):
+        data = push(data, name, float(rng.uniform(0.05, 0.95)))
+    table = explain_change((root, tiny_data.as_of(EARLIER)), (root, data.as_of(LATER)), "KGZ", 12)
+    np.testing.assert_allclose(parts_of(table).sum(), table.loc["after"] - table.loc["before"], atol=1e-12)
+    np.testing.assert_allclose(table.loc[["before", "after"]].sum(axis=1), 1, atol=1e-12)
+    assert list(table.columns) == list(OUTCOMES)
+    noise = table.attrs["noise"]
+    shown = parts_of(table).drop(index=NOISE)
+    assert ((shown == 0) | (shown.abs() > 2 * noise.loc[shown.index])).all(axis=None)
+
+
+def test_a_planted_cause_is_found(root, tiny_data):
+    """Only one indicator has news, and it is extreme: it accounts for what moved beside elapsed time."""
+    before = tiny_data.as_of(EARLIER)
+    quiet = replace(tiny_data, indicators=before.indicators, corrected={})
+    planted = push(quiet, "mobilisation_capacity", 1.0)
+    planted = push(planted, "opposition_unity", 1.0)
+    table = explain_change((root, before), (root, planted.as_of(LATER)), "KGZ", 12)
+    named = set(parts_of(table).index) - {RECODING, EVENTS, NOISE}
+    assert named == {"mobilisation_capacity", "opposition_unity"}
+    assert (table.loc[RECODING] == 0).all()
+    same = explain_change((root, before), (root, quiet.as_of(LATER)), "KGZ", 12)
+    moved = table.loc["after", "survives_unchallenged"] - same.loc["after", "survives_unchallenged"]
+    found = table.loc[list(named), "survives_unchallenged"].sum()
+    assert abs(moved) > 0.005
+    assert found == pytest.approx(moved, abs=0.2 * abs(moved) + 0.004)
+
+
+def test_a_recoding_is_told_from_news(root, tiny_data):
+    """A reading of the past is corrected after the first day, and nothing else is new on the second."""
+    before = tiny_data.as_of(EARLIER)
+    last = before.indicators[(before.indicators["country"] == "KGZ") & (before.indicators["indicator"] == "mobilisation_capacity")].tail(1)  # fmt: skip
+    changed = before.indicators.copy()
+    changed.loc[last.index, ["value", "low", "high"]] = [0.02, 0.0, 0.04] if float(last["value"].iloc[0]) > 0.5 else [0.98, 0.96, 1.0]  # fmt: skip
+    after = replace(before, indicators=changed)
+    table = explain_change((root, before), (root, after), "KGZ", 12)
+    assert set(parts_of(table).index) == {RECODING, EVENTS, NOISE}
+    assert abs(table.loc[RECODING, "survives_unchallenged"]) > 0.005
+    assert (table.loc[EVENTS] == 0).all()
+
+
+def test_a_corrected_event_is_a_recoding(tiny_data):
+    """The correction is known only later; what it says of the past still counts as re-coding, and its end as news."""
+    before, stamp = tiny_data.as_of(EARLIER), pd.Timestamp("2022-05-01").as_unit("s")
+    past = tiny_data.events["event_id"] == before.events["event_id"].iloc[-1]
+    events = tiny_data.events.assign(
+        armed=tiny_data.events["armed"] ^ past, known_on=tiny_data.events["known_on"].mask(past, stamp)
+    )
+    after = replace(tiny_data, events=events, corrected={}).as_of(LATER)
+    seen = recode(before, after)
+    assert list(seen.events["event_id"]) == list(before.events["event_id"])
+    assert (seen.events["armed"] != before.events["armed"]).sum() == 1
+    assert seen.known_to == before.known_to
+    assert len(seen.indicators) == len(before.indicators)
+
+
+def test_nothing_new_moves_nothing(root, tiny_data):
+    view = tiny_data.as_of(EARLIER)
+    table = explain_change((root, view), (root, view), "KGZ", 12)
+    assert (parts_of(table) == 0).all(axis=None)
+
+
+def test_another_leader_is_another_question(root, tiny_data):
+    with pytest.raises(UsageError, match="another leader"):
+        explain_change((root, tiny_data.as_of("2020-06-30")), (root, tiny_data.as_of(LATER)), "KGZ", 12)
+
+
+def test_a_preview_shows_what_new_rows_would_do(root, tiny_data):
+    view = tiny_data.as_of(LATER)
+    table = preview(root, view, push(tiny_data, "mobilisation_capacity", 1.0).as_of(LATER), "KGZ", 12)
+    assert abs(table["change"]).max() > 0.002
+    assert table["change"].sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_knowledge_of_today_changes_no_earlier_forecast(root, tiny_data):
+    """A reading about early 2022 that was known only in 2024."""
+    later = push(tiny_data, "elite_division", 1.0, day="2022-01-15", known="2024-06-01")
+    assert later.as_of("2022-12-31").digest == tiny_data.as_of("2022-12-31").digest
+    assert later.digest != tiny_data.digest
+    assert later.as_of(date(2024, 6, 1)).digest != tiny_data.as_of(date(2024, 6, 1)).digest
