@@ -268,7 +268,8 @@ def _probabilities(outlook: _Outlook, parameters: dict[str, Any]) -> Any:
     stages, index = build_stages(outlook.fit.design, outlook.fit.spec), outlook.index
     draws, countries = parameters["error"].shape[:2]
     error = np.repeat(parameters["error"], STEPS, axis=1)
-    x = true_values(outlook.centre, outlook.spread, error, stages.latent)
+    latent = len(stages.latent) > 0  # measured indicators are the same in every draw
+    x = true_values(outlook.centre, outlook.spread, error, stages.latent) if latent else outlook.centre
     rate = np.exp(log_hazard(parameters, x, index, stages))
     score = result_score(parameters, x, index.group, stages)
     success = removal_probability(score, parameters["cutpoints"])

@@ -19,7 +19,7 @@ import forecast
 from forecast.backtest import COLUMNS, COUNTRY_OUTCOMES, list_moments, list_states, look_up
 from forecast.data import Data
 from forecast.design import measure
-from forecast.engine import Failure, Job, Where, run_jobs
+from forecast.engine import Failure, Job, Where, read_result, run_jobs
 from forecast.spec import Spec
 
 FORMAT = 1  # of the kept results; raise it when the same job would give other numbers
@@ -59,7 +59,8 @@ def run_baselines(
     failures : list of Failure
     """
     jobs = [baseline_job(data, spec, origin) for origin in origins]
-    features = collect_features(data, spec, max(origins))
+    needed = any(read_result(folder, job) is None for job in jobs)
+    features = collect_features(data, spec, max(origins)) if needed else None
     results, failures = run_jobs(forecast_baselines, jobs, folder, (data, spec, features), where, progress=progress)
     rows = pd.DataFrame([row for job in jobs for row in results.get(job.key, [])])
     if rows.empty:

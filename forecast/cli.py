@@ -740,12 +740,19 @@ def backtest(
     chosen = spec or ("panel" if (find_study(study).models / "panel.toml").exists() else "default")
     place, data, model = _open(study, chosen, variation, None)
     from forecast.backtest import list_origins, run_backtest
-    from forecast.baselines import LEARNING, available, run_baselines
+    from forecast.baselines import COUNTING, LEARNING, available, run_baselines
     from forecast.engine import Where
-    from forecast.evaluation import describe_backtest, evaluate, read_outside, summarise, write_evaluation, write_tables
+    from forecast.evaluation import (
+        describe_backtest,
+        evaluate,
+        read_outsides,
+        summarise,
+        write_evaluation,
+        write_tables,
+    )
 
     origins = list_origins(data, first, last)
-    outside = {path.stem: read_outside(path, data.countries) for path in versus or []}
+    outside = read_outsides(versus or [], data.countries, (model.name, *COUNTING, *LEARNING))
     kept, where = place.build / "backtest", Where(workers, dask)
     result = run_backtest(data, model, origins, kept, where, progress=True)
     failures, others = list(result.failures), None

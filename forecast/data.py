@@ -303,9 +303,14 @@ def table_frame(row_type: type[Row], rows: Sequence[Row]) -> pd.DataFrame:
 
 def _inside(table: pd.DataFrame, column: str, states: pd.DataFrame) -> pd.DataFrame:
     """Return the rows whose day lies in a period of their country."""
-    day, kept = table[column], table[column].isna()
-    for state in states.itertuples():
-        kept |= (table["country"] == state.country) & (day >= state.start) & ~(day >= state.end)
+    import numpy as np
+
+    day = table[column].to_numpy(dtype="datetime64[s]")
+    kept, rows = np.isnat(day), table.groupby("country").indices
+    periods = (states[name].to_numpy(dtype="datetime64[s]") for name in ("start", "end"))
+    for country, start, end in zip(states["country"], *periods, strict=True):
+        own = rows.get(country, [])
+        kept[own] |= (day[own] >= start) & ~(day[own] >= end)
     return table[kept].reset_index(drop=True)
 
 

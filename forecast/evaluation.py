@@ -202,7 +202,23 @@ def _gain(value: float, drawn: Any) -> dict[str, float]:
     return {"gain": value, **_ends(drawn, "gain_")}
 
 
-def read_outside(path: Path, table_countries: pd.DataFrame) -> pd.DataFrame:
+def read_outsides(paths: Sequence[Path], countries: pd.DataFrame, taken: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return outside tables by the names of their files.
+
+    Raises
+    ------
+    UsageError
+        When two models would have one name.
+    """
+    found: dict[str, pd.DataFrame] = {}
+    for path in paths:
+        if path.stem in (*taken, *found, EVERYTHING):
+            raise UsageError(f"{path}: another model is called {path.stem}; give the file another name")
+        found[path.stem] = read_outside(path, countries)
+    return found
+
+
+def read_outside(path: Path, countries: pd.DataFrame) -> pd.DataFrame:
     """Read an outside forecast table and return it under our countries' codes.
 
     Parameters
@@ -210,7 +226,7 @@ def read_outside(path: Path, table_countries: pd.DataFrame) -> pd.DataFrame:
     path : Path
         CSV with ``country`` (ISO 3166 code or Gleditsch-Ward number), ``target_year``, ``outcome`` and ``probability``;
         other columns are left alone.
-    table_countries : pandas.DataFrame
+    countries : pandas.DataFrame
         ``country`` and ``gw_code`` of every state of the study.
 
     Raises
@@ -227,7 +243,7 @@ def read_outside(path: Path, table_countries: pd.DataFrame) -> pd.DataFrame:
     if absent := [name for name in (*ROW, "probability") if name not in raw]:
         remedy = f"name the columns {', '.join((*ROW, 'probability'))}; it has {', '.join(raw.columns)}"
         raise DataError([Problem(path.name, None, name, None, "the column is missing", remedy) for name in absent])
-    numbers = table_countries.drop_duplicates("gw_code").set_index("gw_code")["country"]
+    numbers = countries.drop_duplicates("gw_code").set_index("gw_code")["country"]
     outside = pd.DataFrame({
         "country": raw["country"].where(~raw["country"].str.fullmatch(r"\d+(\.0)?"), raw["country"].str.removesuffix(".0").map(numbers)),
         "target_year": pd.to_numeric(raw["target_year"], errors="coerce"),

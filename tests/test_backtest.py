@@ -429,6 +429,8 @@ def test_what_cannot_be_done_is_said_before_anything_is_fitted(tmp_path, monkeyp
     assert command(*base, "--out", tmp_path / "t.csv", "--spec", "nothing").exit_code == 11
     assert command(*base, "--out", tmp_path / "t.csv", "--versus", tmp_path / "none.csv").exit_code == 2
     (tmp_path / "bad.csv").write_text("country,target_year,outcome,probability\nXNL,2010,coup_attempt,1.5\n")
+    (tmp_path / "logit.csv").write_text("country,target_year,outcome,probability\n")
+    assert "another model" in command(*base, "--out", tmp_path / "t.csv", "--versus", tmp_path / "logit.csv").stderr
     bad = command(*base, "--out", tmp_path / "t.csv", "--versus", tmp_path / "bad.csv")
     assert bad.exit_code == 10
     assert "bad.csv, row 2, column probability: '1.5': is not a probability" in bad.stderr
@@ -450,7 +452,10 @@ def start(study, out, *words):
 
 
 def finish(process):
-    _, said = process.communicate(timeout=1200)
+    try:
+        _, said = process.communicate(timeout=1800)
+    finally:
+        process.kill()
     assert process.returncode == 0, said.decode()
 
 
