@@ -28,7 +28,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         for name in ("data", "models"):
             (Path(folder) / name).symlink_to(source / name)
-        environment = {**os.environ, "PYTENSOR_FLAGS": f"base_compiledir={folder}/compiled"}
+        cold_caches = {"PYTENSOR_FLAGS": f"base_compiledir={folder}/compiled", "NUMBA_CACHE_DIR": f"{folder}/numba"}
+        environment = {**os.environ, **cold_caches}
         cold, again = timed(folder, environment), timed(folder, environment)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     print(f"cold caches {cold:.0f} s, nothing changed {again:.1f} s, largest process {peak:.2f} GiB")
