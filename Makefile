@@ -13,7 +13,7 @@ report: .venv/ready ## fit the default model, record the forecasts, write the re
 	$(BIN)/forecast run
 
 test: .venv/ready ## run every test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
 
 lint: .venv/ready ## style and types
 	$(BIN)/ruff format --check .

@@ -98,10 +98,16 @@ def tiny_spec(default_spec):
 
 
 @pytest.fixture(scope="session")
-def tiny_fit(tiny_data, tiny_spec):
-    from forecast.inference import fit
+def tiny_fit(tiny_data, tiny_spec, tmp_path_factory):
+    """Return one small posterior for all tests; of several workers the first one samples it."""
+    from filelock import FileLock
 
-    return fit(tiny_data, tiny_spec)
+    from forecast.inference import fit_or_load
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with FileLock(shared / "tiny.lock"):
+        return fit_or_load(shared, tiny_data, tiny_spec)[0]
 
 
 @pytest.fixture(scope="session")
