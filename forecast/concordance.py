@@ -37,6 +37,8 @@ CAMPAIGN_YEARS = 1
 OTHER_CAMPAIGN = 5  # years apart beyond which it is not the same campaign
 HALF_YEAR = 183  # days of a year that a window must hold for a yearly value to be about it
 POLYARCHY_MARGIN = 0.1  # beyond the coder's own range
+WAR_FRAME, SINCE = "inter_state_war", 1900  # the frame that promises every state at war since that year
+COW_TO = 2007  # after it, a war between states is what UCDP counts as one of 1,000 deaths in a year
 DEMOCRACY, AUTOCRACY = 0.6, 0.35  # polyarchy that no autocracy, and no democracy, should have
 HEAVY_LOSS, LIGHT_LOSS = 0.01, 0.0001  # own battle deaths as a share of the population
 HEAVY_BURDEN, LIGHT_BURDEN = 0.7, 0.3  # least and greatest war burden that fit them
@@ -500,11 +502,14 @@ def _regime_years(data: Data, theirs: pd.DataFrame) -> pd.DataFrame:
 def compare_wars(data: Data, wars: pd.DataFrame) -> Iterator[Finding]:
     """Inter-state wars of the Correlates of War: a war burden above zero in each of their years."""
     yield from _compare_wars("cow_wars", data, wars, wars)
+    yield from _not_in_the_frame("cow_wars", data, wars)
 
 
 def compare_conflicts(data: Data, ucdp: pd.DataFrame) -> Iterator[Finding]:
     """Inter-state conflicts of UCDP; a burden here must be some armed conflict there, of whatever type."""
-    yield from _compare_wars("ucdp", data, _episodes(ucdp[ucdp["inter_state"]]), _episodes(ucdp))
+    between = ucdp[ucdp["inter_state"]]
+    yield from _compare_wars("ucdp", data, _episodes(between), _episodes(ucdp))
+    yield from _not_in_the_frame("ucdp", data, _episodes(between[between["war"] & (between["year"] > COW_TO)]))
 
 
 def _episodes(ucdp: pd.DataFrame) -> pd.DataFrame:
@@ -536,6 +541,21 @@ def _compare_wars(dataset: str, data: Data, wars: pd.DataFrame, known: pd.DataFr
                 f"{a['start'].date()} to {a['end'].date()}, burden {a['value']:g}",
             )
             yield Finding(dataset, "war", a["country"], key, "", a["start"], pd.NaT, "only here", detail)
+
+
+def _not_in_the_frame(dataset: str, data: Data, wars: pd.DataFrame) -> Iterator[Finding]:
+    """States at war that the war frame does not have in the first or the last year of their war."""
+    if not data.countries["frame"].eq(WAR_FRAME).any():
+        return
+    days = covered(pd.concat([wars["start"], wars["end"]]).dt.year)
+    frame = _each_year(windows(data, *days).assign(end=lambda rows: rows["end"] + pd.Timedelta(days=1)))
+    here = set(zip(frame["state"], frame["year"], strict=True))
+    for b in wars[wars["end"].dt.year >= SINCE].to_dict("records"):
+        state, years = SAME_STATE.get(b["state"], b["state"]), {b["start"].year, b["end"].year}
+        missed = sorted(year for year in years if (state, year) not in here)
+        if missed:
+            detail = f"state {int(state)} is at war there and not in the frame in {missed[0]}"
+            yield Finding(dataset, "war", str(int(state)), "", b["id"], pd.NaT, b["start"], "only there", detail)
 
 
 def _years_at_war(war: Any) -> list[int]:
