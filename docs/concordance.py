@@ -17,6 +17,7 @@ from forecast.data import Data
 DOCS = Path(__file__).parent
 SINCE = pd.Timestamp("1991-08-01")  # the republics enter the frame in the autumn of 1991
 REMOVED = ("coup", "revolution")
+LISTS = ("powell_thyne", "navco")
 SHORTFALL = (
     "The share of spells falls short of its target because every spell that is not within a month stands on a fact that",
     "Archigos has otherwise, and not on a reading of it: it gives a state to an occupier or to nobody while its own",
@@ -48,6 +49,9 @@ def page(table: pd.DataFrame, data: Data) -> str:
         "## Exits that differ from Archigos",
         "",
         *_differences(table[(table["item"] == "exit") & (table["verdict"] != "agree")]),
+        "## Challenges of Powell and Thyne and of NAVCO that differ or are not here",
+        "",
+        *_differences(table[table["dataset"].isin(LISTS) & table["verdict"].isin(["differ", "only there"])]),
         *_post_soviet(table, data),
     ]
     return "\n".join(lines).rstrip() + "\n"
