@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import attrgetter
 from pathlib import Path
 
@@ -39,6 +39,10 @@ from forecast.tables import ROWS, cell, decode, read_table
 
 MAKE_READINGS = "correct one of the two; python docs/sanctions.py makes the readings from the table"
 REMOVALS = {"coup": "coup_attempt", "revolution": "uprising"}
+FILE_OF: dict[type[Row], str] = {row_type: file for file, row_type in ROWS.items()}
+DAYS = {
+    kind: [day for day in ("start", "end", "observed_on", "known_on") if day in kind.model_fields] for kind in FILE_OF
+}
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Tables:
     def coded_to(self) -> date:
         """Last day to which the tables are complete."""
         return self.codebook.study.coded_to
+
+    @property
+    def dated(self) -> tuple[tuple[tuple[int, LeaderRow | EventRow | IndicatorRow | SanctionRow], ...], ...]:
+        """The rows of every table but the countries."""
+        return self.leaders, self.events, self.indicators, self.sanctions
 
     @property
     def current_events(self) -> list[tuple[int, EventRow]]:
@@ -156,8 +165,8 @@ def check_tables(tables: Tables) -> list[Problem]:
     return [problem for rule in RULES for problem in rule(tables)]
 
 
-def _at(file: str, number: int, column: str, row: Row, message: str, remedy: str) -> Problem:
-    return Problem(file, number, column, cell(getattr(row, column)), message, remedy)
+def _at(number: int, row: Row, column: str, message: str, remedy: str) -> Problem:
+    return Problem(FILE_OF[type(row)], number, column, cell(getattr(row, column)), message, remedy)
 
 
 def something_coded(tables: Tables) -> Iterator[Problem]:
@@ -169,26 +178,20 @@ def something_coded(tables: Tables) -> Iterator[Problem]:
 
 def unique_keys(tables: Tables) -> Iterator[Problem]:
     """A row's key stands once; a correction of an event or reading differs in known_on."""
-    keys: list[tuple[str, str, tuple[tuple[int, Row], ...], tuple[str, ...]]] = [
-        ("countries.csv", "start", tables.countries, ("country", "start")),
-        ("leaders.csv", "spell_id", tables.leaders, ("spell_id",)),
-        ("events.csv", "event_id", tables.events, ("event_id", "known_on")),
-        (
-            "indicators.csv",
-            "observed_on",
-            tables.indicators,
-            ("country", "indicator", "observed_on", "coder", "known_on"),
-        ),
+    keys: list[tuple[str, tuple[tuple[int, Row], ...], tuple[str, ...]]] = [
+        ("start", tables.countries, ("country", "start")),
+        ("spell_id", tables.leaders, ("spell_id",)),
+        ("event_id", tables.events, ("event_id", "known_on")),
+        ("observed_on", tables.indicators, ("country", "indicator", "observed_on", "coder", "known_on")),
     ]
-    for file, column, rows, names in keys:
+    for column, rows, names in keys:
         first: dict[object, int] = {}
         key_of = attrgetter(*names)
         for number, row in rows:
-            key = key_of(row)
-            if key in first:
-                message = f"repeats the key ({', '.join(names)}) of row {first[key]}"
-                yield _at(file, number, column, row, message, "delete one; a correction has a later known_on")
-            first.setdefault(key, number)
+            before = first.setdefault(key_of(row), number)
+            if before != number:
+                message = f"repeats the key ({', '.join(names)}) of row {before}"
+                yield _at(number, row, column, message, "delete one; a correction has a later known_on")
 
 
 def one_code_one_country(tables: Tables) -> Iterator[Problem]:
@@ -198,84 +201,55 @@ def one_code_one_country(tables: Tables) -> Iterator[Problem]:
         before, country = first.setdefault(row.gw_code, (number, row.country))
         if country != row.country:
             message = f"is the number of {country} in row {before}"
-            yield _at("countries.csv", number, "gw_code", row, message, "correct the number or the country")
+            yield _at(number, row, "gw_code", message, "correct the number or the country")
 
 
 def known_countries(tables: Tables) -> Iterator[Problem]:
     """Every row is about a country of countries.csv."""
     known = {row.country for _, row in tables.countries}
-    for file, rows in _dated(tables):
-        for number, row in rows:
-            if row.country not in known:
-                yield _at(
-                    file, number, "country", row, "is not in countries.csv", "correct the code or add the country"
-                )
-
-
-def _dated(
-    tables: Tables,
-) -> list[tuple[str, tuple[tuple[int, LeaderRow | EventRow | IndicatorRow | SanctionRow], ...]]]:
-    return [
-        ("leaders.csv", tables.leaders),
-        ("events.csv", tables.events),
-        ("indicators.csv", tables.indicators),
-        ("sanctions.csv", tables.sanctions),
-    ]
+    for number, row in chain(*tables.dated):
+        if row.country not in known:
+            yield _at(number, row, "country", "is not in countries.csv", "correct the code or add the country")
 
 
 def matching_prefix(tables: Tables) -> Iterator[Problem]:
     """An identifier begins with its row's country and start year."""
-    for file, column, rows in (
-        ("leaders.csv", "spell_id", tables.leaders),
-        ("events.csv", "event_id", tables.events),
-    ):
+    named: list[tuple[str, tuple[tuple[int, LeaderRow | EventRow], ...]]] = [
+        ("spell_id", tables.leaders),
+        ("event_id", tables.events),
+    ]
+    for column, rows in named:
         for number, row in rows:
             prefix = f"{row.country}-{row.start.year}-"
             if not getattr(row, column).startswith(prefix):
-                yield _at(
-                    file,
-                    number,
-                    column,
-                    row,
-                    f"does not begin with {prefix}",
-                    "correct the identifier, country or start",
-                )
+                message = f"does not begin with {prefix}"
+                yield _at(number, row, column, message, "correct the identifier, country or start")
 
 
 def sources_exist(tables: Tables) -> Iterator[Problem]:
     """Every source key of a row is in sources.bib."""
-    for file, rows in _dated(tables):
-        for number, row in rows:
-            for key in row.sources:
-                if key not in tables.sources:
-                    yield Problem(
-                        file, number, "sources", key, "is not in sources.bib", "add the entry or correct the key"
-                    )
+    message, remedy = "is not in sources.bib", "add the entry or correct the key"
+    for number, row in chain(*tables.dated):
+        for key in row.sources:
+            if key not in tables.sources:
+                yield Problem(FILE_OF[type(row)], number, "sources", key, message, remedy)
 
 
 def dates_in_order(tables: Tables) -> Iterator[Problem]:
     """An end is not before its start, knowledge not before the fact, and nothing after coded_to."""
     last = tables.coded_to
-    for file, rows in (("countries.csv", tables.countries), *_dated(tables)):
-        columns = [name for name in ("start", "end", "observed_on", "known_on") if name in ROWS[file].model_fields]
-        for number, row in rows:
-            days = {name: getattr(row, name) for name in columns}
-            start, end, known = days.get("start", days.get("observed_on")), days.get("end"), days.get("known_on")
-            if end is not None and start is not None and (end < start or (end == start and file != "events.csv")):
-                yield _at(file, number, "end", row, f"is not after the start {start}", "correct one of the two dates")
-            if known is not None and start is not None and known < start:
-                yield _at(
-                    file,
-                    number,
-                    "known_on",
-                    row,
-                    f"is before {start}, the day of the fact",
-                    "correct one of the two dates",
-                )
-            for column, day in days.items():
-                if day is not None and day > last:
-                    remedy = "correct the date, or move coded_to in codebook.toml once everything to that day is coded"
-                    yield _at(file, number, column, row, f"is after the last coded day {last}", remedy)
+    late = "correct the date, or move coded_to in codebook.toml once everything to that day is coded"
+    for number, row in chain(tables.countries, *tables.dated):
+        days = {name: getattr(row, name) for name in DAYS[type(row)]}
+        start, end, known = days.get("start", days.get("observed_on")), days.get("end"), days.get("known_on")
+        if end is not None and start is not None and (end < start or (end == start and type(row) is not EventRow)):
+            yield _at(number, row, "end", f"is not after the start {start}", "correct one of the two dates")
+        if known is not None and start is not None and known < start:
+            message = f"is before {start}, the day of the fact"
+            yield _at(number, row, "known_on", message, "correct one of the two dates")
+        for column, day in days.items():
+            if day is not None and day > last:
+                yield _at(number, row, column, f"is after the last coded day {last}", late)
 
 
 @dataclass(frozen=True)
@@ -305,6 +279,13 @@ def windows(tables: Tables) -> list[Window]:
     return found
 
 
+def _windows_of(tables: Tables) -> dict[str, list[Window]]:
+    own: dict[str, list[Window]] = defaultdict(list)
+    for window in windows(tables):
+        own[window.country].append(window)
+    return own
+
+
 def spells_tile_frame(tables: Tables) -> Iterator[Problem]:
     """Every day of every window belongs to exactly one spell."""
     spells: dict[str, list[tuple[int, LeaderRow]]] = defaultdict(list)
@@ -314,42 +295,33 @@ def spells_tile_frame(tables: Tables) -> Iterator[Problem]:
         own = [pair for pair in spells[window.country] if window.holds(pair[1].start)]
         spells[window.country] = [pair for pair in spells[window.country] if pair not in own]
         yield from _tiles(window, own)
-    for number, row in (pair for rest in spells.values() for pair in rest):
-        yield _at(
-            "leaders.csv",
-            number,
-            "start",
-            row,
-            f"is outside the frame of {row.country}",
-            "correct the date or countries.csv",
-        )
+    for number, row in chain(*spells.values()):
+        message = f"is outside the frame of {row.country}"
+        yield _at(number, row, "start", message, "correct the date or countries.csv")
 
 
 def _tiles(window: Window, own: list[tuple[int, LeaderRow]]) -> Iterator[Problem]:
     if not own:
         message = f"has no leader spell from {window.start} to {window.end or 'now'}"
-        yield Problem(
-            "countries.csv", window.number, "country", window.country, message, "code its leaders in leaders.csv"
-        )
+        remedy = "code its leaders in leaders.csv"
+        yield Problem("countries.csv", window.number, "country", window.country, message, remedy)
         return
-    first, last = own[0], own[-1]
-    if first[1].start != window.start:
+    (number, first), (_, last) = own[0], own[-1]
+    if first.start != window.start:
         message = f"the frame of {window.country} begins on {window.start}"
-        yield _at("leaders.csv", first[0], "start", first[1], message, "start the first spell on that day")
+        yield _at(number, first, "start", message, "start the first spell on that day")
     for (_, before), (number, after) in pairwise(own):
         if before.end != after.start:
             kind = "overlaps" if before.end is None or before.end > after.start else "leaves a gap after"
             message = f"{kind} the spell {before.spell_id}, which ends {before.end or 'never'}"
-            yield _at(
-                "leaders.csv", number, "start", after, message, "let each spell begin on the day the last one ends"
-            )
+            yield _at(number, after, "start", message, "let each spell begin on the day the last one ends")
     for number, row in own[:-1]:
         if row.exit == "frame_end":
             message = f"the frame of {window.country} goes on after {row.end}"
-            yield _at("leaders.csv", number, "exit", row, message, "write how the leader left")
-    if last[1].end != window.end:
+            yield _at(number, row, "exit", message, "write how the leader left")
+    if last.end != window.end:
         message = f"the frame of {window.country} ends {window.end or 'never'}"
-        yield _at("leaders.csv", last[0], "end", last[1], message, "end the last spell on that day")
+        yield _at(own[-1][0], last, "end", message, "end the last spell on that day")
 
 
 def periods_apart(tables: Tables) -> Iterator[Problem]:
@@ -358,44 +330,26 @@ def periods_apart(tables: Tables) -> Iterator[Problem]:
     for (_, before), (number, after) in pairwise(periods):
         if before.country == after.country and (before.end is None or before.end > after.start):
             message = f"the period before ends {before.end or 'never'}"
-            yield _at("countries.csv", number, "start", after, message, "let one period end before the next begins")
+            yield _at(number, after, "start", message, "let one period end before the next begins")
 
 
 def exits_match_ends(tables: Tables) -> Iterator[Problem]:
     """A spell is in_office exactly while it has no end; `entered` is before the start."""
     for number, row in tables.leaders:
         if (row.exit == "in_office") != (row.end is None):
-            yield _at(
-                "leaders.csv",
-                number,
-                "exit",
-                row,
-                f"does not fit the end {row.end or '(empty)'}",
-                "give an end and its exit, or in_office and no end",
-            )
+            message = f"does not fit the end {row.end or '(empty)'}"
+            yield _at(number, row, "exit", message, "give an end and its exit, or in_office and no end")
         if row.entered is not None and row.entered >= row.start:
-            yield _at(
-                "leaders.csv",
-                number,
-                "entered",
-                row,
-                f"is not before the start {row.start}",
-                "leave it empty unless power was taken before the frame",
-            )
+            message = f"is not before the start {row.start}"
+            yield _at(number, row, "entered", message, "leave it empty unless power was taken before the frame")
 
 
 def results_match_ends(tables: Tables) -> Iterator[Problem]:
     """A challenge is ongoing exactly while it has no end."""
     for number, row in tables.current_events:
         if (row.result == "ongoing") != (row.end is None):
-            yield _at(
-                "events.csv",
-                number,
-                "result",
-                row,
-                f"does not fit the end {row.end or '(empty)'}",
-                "give an end and its result, or ongoing and no end",
-            )
+            message = f"does not fit the end {row.end or '(empty)'}"
+            yield _at(number, row, "result", message, "give an end and its result, or ongoing and no end")
 
 
 def challenges_inside_spells(tables: Tables) -> Iterator[Problem]:
@@ -403,26 +357,14 @@ def challenges_inside_spells(tables: Tables) -> Iterator[Problem]:
     for number, event in tables.current_events:
         spell = challenged_spell(tables, event)
         if spell is None:
-            yield _at(
-                "events.csv",
-                number,
-                "start",
-                event,
-                f"no leader of {event.country} is in office that day",
-                "correct country or start",
-            )
+            message = f"no leader of {event.country} is in office that day"
+            yield _at(number, event, "start", message, "correct country or start")
         elif spell.end is not None and (event.end is None or event.end > spell.end):
             remedy = f"end it by {spell.end} and code what goes on against the successor as inherited"
-            yield _at("events.csv", number, "end", event, f"is after the exit of {spell.leader}", remedy)
+            yield _at(number, event, "end", f"is after the exit of {spell.leader}", remedy)
         elif event.inherited and event.start != spell.start:
-            yield _at(
-                "events.csv",
-                number,
-                "inherited",
-                event,
-                f"but the spell of {spell.leader} begins {spell.start}",
-                "start it on the spell's first day",
-            )
+            message = f"but the spell of {spell.leader} begins {spell.start}"
+            yield _at(number, event, "inherited", message, "start it on the spell's first day")
 
 
 def challenged_spell(tables: Tables, event: EventRow) -> LeaderRow | None:
@@ -440,18 +382,17 @@ def removals_match_exits(tables: Tables) -> Iterator[Problem]:
             continue
         key = event.country, event.end
         if key not in exits:
-            message, remedy = f"no spell ends by coup or revolution on {event.end}", "correct the result or the exit"
-            yield _at("events.csv", number, "result", event, message, remedy)
+            message = f"no spell ends by coup or revolution on {event.end}"
+            yield _at(number, event, "result", message, "correct the result or the exit")
         elif key in removals:
             message = f"{removals[key].event_id} removed the same leader"
-            yield _at("events.csv", number, "result", event, message, "let one of the two be the removal")
+            yield _at(number, event, "result", message, "let one of the two be the removal")
         removals.setdefault(key, event)
     for number, spell in tables.leaders:
         removal = removals.get((spell.country, spell.end))
         if spell.exit in REMOVALS and (removal is None or removal.kind != REMOVALS[spell.exit]):
             message = f"no {REMOVALS[spell.exit]} with result removed ends on {spell.end}"
-            remedy = "add that challenge to events.csv or correct the exit"
-            yield _at("leaders.csv", number, "exit", spell, message, remedy)
+            yield _at(number, spell, "exit", message, "add that challenge to events.csv or correct the exit")
 
 
 def readings_fit_codebook(tables: Tables) -> Iterator[Problem]:
@@ -460,45 +401,30 @@ def readings_fit_codebook(tables: Tables) -> Iterator[Problem]:
         entry = tables.codebook.indicators.get(row.indicator)
         if entry is None:
             known = ", ".join(tables.codebook.indicators)
-            yield _at("indicators.csv", number, "indicator", row, "is not in codebook.toml", f"use one of {known}")
+            yield _at(number, row, "indicator", "is not in codebook.toml", f"use one of {known}")
             continue
         if entry.role == "computed":
-            yield _at("indicators.csv", number, "indicator", row, "is computed from the other tables", "delete the row")
+            yield _at(number, row, "indicator", "is computed from the other tables", "delete the row")
+        low, high = entry.range
         for column in ("value", "low", "high"):
-            if not entry.range[0] <= getattr(row, column) <= entry.range[1]:
-                yield _at(
-                    "indicators.csv",
-                    number,
-                    column,
-                    row,
-                    f"is outside {entry.range[0]:g} to {entry.range[1]:g}",
-                    "use the codebook's scale",
-                )
+            if not low <= getattr(row, column) <= high:
+                yield _at(number, row, column, f"is outside {low:g} to {high:g}", "use the codebook's scale")
         if not row.low <= row.value <= row.high:
-            yield _at(
-                "indicators.csv",
-                number,
-                "value",
-                row,
-                f"is outside its own range {row.low:g} to {row.high:g}",
-                "let low <= value <= high",
-            )
+            message = f"is outside its own range {row.low:g} to {row.high:g}"
+            yield _at(number, row, "value", message, "let low <= value <= high")
         nothing = row.value == 0.0 and entry.absent == "zero"  # "no war" and "no sanctions" are no matter of degree
         if row.basis == "judgement" and row.low == row.high and not nothing:
-            yield _at("indicators.csv", number, "low", row, "leaves a judgement without a range", "widen low and high")
+            yield _at(number, row, "low", "leaves a judgement without a range", "widen low and high")
 
 
 def readings_inside_frame(tables: Tables) -> Iterator[Problem]:
     """A reading is about a day on which its country stands in the frame, or the last day of a window."""
-    own: dict[str, list[Window]] = defaultdict(list)
-    for window in windows(tables):
-        own[window.country].append(window)
+    own = _windows_of(tables)
     for number, row in tables.indicators:
-        if row.country in own and not any(
-            w.holds(row.observed_on) or w.end == row.observed_on for w in own[row.country]
-        ):
+        day = row.observed_on
+        if row.country in own and not any(w.holds(day) or w.end == day for w in own[row.country]):
             message = f"is outside the frame of {row.country}"
-            yield _at("indicators.csv", number, "observed_on", row, message, "correct the date or the country")
+            yield _at(number, row, "observed_on", message, "correct the date or the country")
 
 
 def nothing_carried_over(tables: Tables) -> Iterator[Problem]:
@@ -508,15 +434,15 @@ def nothing_carried_over(tables: Tables) -> Iterator[Problem]:
         entry = tables.codebook.indicators.get(row.indicator)
         if entry is not None and entry.absent == "zero":
             own[row.country, row.indicator, row.coder].append((number, row))
-    later = [after for before, after in pairwise(windows(tables)) if before.country == after.country]
+    frame = _windows_of(tables)
+    remedy = "add a reading of that day: 0 if the war or the sanctions are over"
     for (country, _, _), readings in own.items():
-        for window in (window for window in later if window.country == country):
+        for window in frame[country][1:]:
             known = [pair for pair in readings if pair[1].observed_on <= window.start]
             number, last = max(known, key=lambda pair: _newest(pair[1]), default=(0, None))
             if last is not None and last.observed_on < window.start and last.value != 0.0:
                 message = f"is still in force when the next window of {country} begins on {window.start}"
-                remedy = "add a reading of that day: 0 if the war or the sanctions are over"
-                yield _at("indicators.csv", number, "value", last, message, remedy)
+                yield _at(number, last, "value", message, remedy)
 
 
 def sanctions_follow_their_table(tables: Tables) -> Iterator[Problem]:
@@ -528,20 +454,20 @@ def sanctions_follow_their_table(tables: Tables) -> Iterator[Problem]:
     for number, row in readings:
         expected = severity(in_force_on(measures[row.country], row.observed_on)).value
         if abs(row.value - expected) > TOLERANCE:
-            yield _at("indicators.csv", number, "value", row, f"but sanctions.csv makes it {expected:g}", MAKE_READINGS)
-    frame = windows(tables)
+            yield _at(number, row, "value", f"but sanctions.csv makes it {expected:g}", MAKE_READINGS)
+    frame = _windows_of(tables)
     for number, measure in tables.sanctions:
         own = [row for _, row in readings if row.country == measure.country]
-        days = [("start", measure.start), ("end", measure.end)]
-        for column, day in days:
-            if day is None or not any(w.country == measure.country and w.holds(day) for w in frame):
+        for column in ("start", "end"):
+            day: date | None = getattr(measure, column)
+            if day is None or not any(window.holds(day) for window in frame[measure.country]):
                 continue
             expected = severity(in_force_on(measures[measure.country], day)).value
             last = max((row for row in own if row.observed_on <= day), key=_newest, default=None)
             value = last.value if last else 0.0
             if abs(value - expected) > TOLERANCE:
                 message = f"makes the severity {expected:g}, and the reading in force is {value:g}"
-                yield _at("sanctions.csv", number, column, measure, message, MAKE_READINGS)
+                yield _at(number, measure, column, message, MAKE_READINGS)
 
 
 def _newest(row: IndicatorRow) -> tuple[date, date]:

@@ -37,6 +37,8 @@ CAMPAIGN_YEARS = 1
 OTHER_CAMPAIGN = 5  # years apart beyond which it is not the same campaign
 HALF_YEAR = 183  # days of a year that a window must hold for a yearly value to be about it
 POLYARCHY_MARGIN = 0.1  # beyond the coder's own range
+WAR_FRAME, SINCE = "inter_state_war", 1900  # the frame that promises every state at war since that year
+COW_TO = 2007  # after it, a war between states is what UCDP counts as one of 1,000 deaths in a year
 DEMOCRACY, AUTOCRACY = 0.6, 0.35  # polyarchy that no autocracy, and no democracy, should have
 HEAVY_LOSS, LIGHT_LOSS = 0.01, 0.0001  # own battle deaths as a share of the population
 HEAVY_BURDEN, LIGHT_BURDEN = 0.7, 0.3  # least and greatest war burden that fit them
@@ -127,14 +129,11 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 def headlines(table: pd.DataFrame) -> list[str]:
     """Return what a study promises of its spells and challenges, in words."""
     verdict = table.loc[table["item"] == "spell", "verdict"].value_counts().reindex(list(VERDICTS), fill_value=0)
-    covered_there = verdict["agree"] + verdict["differ"] + verdict["only here"]
-    share = f" ({verdict['agree'] / covered_there:.1%}; target {SPELL_TARGET:.0%})" if covered_there else ""
-    beside = (
-        f"{verdict['not covered']} more lie where it names nobody, and {verdict['only there']} of its own are not here"
-    )
-    lines = [
-        f"leader spells within {SPELL_DAYS} days of archigos: {verdict['agree']} of {covered_there}{share}; {beside}"
-    ]
+    agree, not_covered, only_there = (verdict[name] for name in ("agree", "not covered", "only there"))
+    all_there = verdict.sum() - not_covered - only_there
+    share = f" ({agree / all_there:.1%}; target {SPELL_TARGET:.0%})" if all_there else ""
+    beside = f"{not_covered} more lie where it names nobody, and {only_there} of its own are not here"
+    lines = [f"leader spells within {SPELL_DAYS} days of archigos: {agree} of {all_there}{share}; {beside}"]
     for name, items in (("powell_thyne", "coup attempts"), ("navco", "campaigns for a change of regime")):
         theirs = table[(table["dataset"] == name) & (table["theirs"] != "")]
         absent = theirs[theirs["ours"] == ""]
@@ -155,8 +154,10 @@ def unexplained(table: pd.DataFrame) -> pd.DataFrame:
 # --- what every comparison needs ----------------------------------------------------------------------------------
 
 
-def windows(data: Data, first: pd.Timestamp, last: pd.Timestamp) -> pd.DataFrame:
-    """Return the windows of the frame, cut to the days that a data set covers."""
+def windows(data: Data, *covered: pd.Series) -> pd.DataFrame:
+    """Return the windows of the frame, cut to the years that a data set covers: from the least to the greatest given."""
+    first = pd.Timestamp(int(min(years.min() for years in covered)), 1, 1)
+    last = pd.Timestamp(int(max(years.max() for years in covered)), 12, 31)
     rows = data.countries.sort_values(["country", "start"])
     begins = rows["country"].ne(rows["country"].shift()) | rows["start"].ne(rows["end"].shift())
     merged = rows.groupby(begins.cumsum()).agg(
@@ -185,11 +186,6 @@ def inside(rows: pd.DataFrame, frame: pd.DataFrame, on: str) -> pd.DataFrame:
     return both.reset_index(drop=True)
 
 
-def covered(years: pd.Series) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Return the first and the last day of the years that a data set covers."""
-    return pd.Timestamp(int(years.min()), 1, 1), pd.Timestamp(int(years.max()), 12, 31)
-
-
 def match(ours: pd.DataFrame, theirs: pd.DataFrame, gap: Callable[[pd.DataFrame], Any], tolerance: float) -> list[Any]:
     """Return pairs of row labels in one window, the nearest first, each row at most once.
 
@@ -203,11 +199,11 @@ def match(ours: pd.DataFrame, theirs: pd.DataFrame, gap: Callable[[pd.DataFrame]
     both = ours.reset_index().merge(theirs.reset_index(), on="window", suffixes=("", "_theirs"))
     both = both.assign(gap=gap(both)).sort_values("gap", kind="stable")
     both = both[both["gap"] <= tolerance]
-    pairs: list[Any] = []
+    ours_of: dict[Any, Any] = {}
     for here, there in zip(both["index"], both["index_theirs"], strict=True):
-        if not any(here == i or there == j for i, j in pairs):
-            pairs.append((here, there))
-    return pairs
+        if here not in ours_of.values() and there not in ours_of:
+            ours_of[there] = here
+    return [(here, there) for there, here in ours_of.items()]
 
 
 def settle(
@@ -236,7 +232,7 @@ def compare_spells(data: Data, archigos: pd.DataFrame) -> Iterator[Finding]:
     Here every day has a leader, there some have none. Days that Archigos leaves empty are outside the overlap: a
     spell that runs on into them is not late, and one that lies in them altogether is not covered.
     """
-    frame = windows(data, *covered(archigos["end"].dt.year))
+    frame = windows(data, archigos["end"].dt.year)
     leaders = data.leaders.rename(columns={"spell_id": "id"}).assign(label=data.leaders["leader"])
     ours = inside(leaders, frame, "country")
     theirs = inside(_until_the_next(archigos).assign(label=archigos["leader"]), frame, "state")
@@ -318,7 +314,7 @@ def _judge_exit(a: Any, b: Any) -> tuple[str, str]:
 
 def compare_coups(dataset: str, data: Data, coups: pd.DataFrame) -> Iterator[Finding]:
     """Coup attempts: within a week, and the same as to success; one there without a day is left out."""
-    frame = windows(data, *covered(coups["day"].dt.year))
+    frame = windows(data, coups["day"].dt.year)
     label = coups["successful"].map({True: "successful", False: "failed"})
     theirs = inside(coups.assign(start=coups["day"], end=coups["day"], label=label), frame, "state")
     events = data.events.rename(columns={"event_id": "id"}).assign(label=data.events["name"])
@@ -353,7 +349,7 @@ def compare_campaigns(data: Data, navco: pd.DataFrame) -> Iterator[Finding]:
     country apart, so an uprising is matched only if it is named alike, if its row cites NAVCO, or if years
     and arms are the same.
     """
-    frame = windows(data, *covered(navco["start_year"]))
+    frame = windows(data, navco["start_year"])
     asked = navco[navco["regime_change"] & navco["state"].notna()]
     spans = asked.assign(start=year_start(asked["start_year"]), end=year_end(asked["end_year"]))
     theirs = inside(spans, frame, "state")
@@ -370,9 +366,8 @@ def join_inherited(uprisings: pd.DataFrame) -> pd.DataFrame:
     rows = uprisings.sort_values("start").set_index("id")
     first: dict[str, str] = {}
     for name, row in rows.iterrows():
-        before = rows[
-            (rows["country"] == row["country"]) & (rows["end"] == row["start"]) & (rows["armed"] == row["armed"])
-        ]
+        same = (rows["country"] == row["country"]) & (rows["armed"] == row["armed"])
+        before = rows[same & (rows["end"] == row["start"])]
         going_on = before[before["result"] != "removed"].index if row["inherited"] else []  # not the side that won
         nearest = get_close_matches(name, [earlier for earlier in going_on if earlier in first], 1, 0.0)
         first[name] = first[nearest[0]] if nearest else name
@@ -382,11 +377,9 @@ def join_inherited(uprisings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _years_off(both: pd.DataFrame) -> Any:
-    begin, finish = (both[end].dt.year - both[f"{end}_theirs"].dt.year for end in ("start", "end"))
-    late, early = (
-        both["start"].dt.year - both["end_theirs"].dt.year,
-        both["start_theirs"].dt.year - both["end"].dt.year,
-    )
+    years = {end: both[end].dt.year for end in ("start", "end", "start_theirs", "end_theirs")}
+    begin, finish = (years[end] - years[f"{end}_theirs"] for end in ("start", "end"))
+    late, early = years["start"] - years["end_theirs"], years["start_theirs"] - years["end"]
     apart = np.maximum(begin.abs(), finish.abs()) + (both["armed"] != both["armed_theirs"])
     pairs = zip(both["label"], both["label_theirs"], strict=True)
     named = np.array([alike(*names, 0.8) for names in pairs], dtype=bool)
@@ -418,18 +411,12 @@ def in_force(data: Data, frame: pd.DataFrame, indicator: str) -> pd.DataFrame:
 def by_year(data: Data, frame: pd.DataFrame, indicator: str) -> pd.DataFrame:
     """Return the least and greatest reading (and range) in force in each year that a window holds half of."""
     held = in_force(data, frame, indicator)
-    years = _each_year(frame).merge(
-        _each_year(held), on=["country", "window", "year"], how="left", suffixes=("_window", "")
-    )
-    days = years["end_window"].clip(upper=year_end(years["year"])) - years["start_window"].clip(
-        lower=year_start(years["year"])
-    )
-    key = ["country", "window", "state", "year"]
-    table = (
-        years[days.dt.days >= HALF_YEAR]
-        .groupby(key, as_index=False)
-        .agg(least=("value", "min"), most=("value", "max"), low=("low", "min"), high=("high", "max"))
-    )
+    key = ["country", "window", "year"]
+    years = _each_year(frame).merge(_each_year(held), on=key, how="left", suffixes=("_window", ""))
+    first = years["start_window"].clip(lower=year_start(years["year"]))
+    days = (years["end_window"].clip(upper=year_end(years["year"])) - first).dt.days
+    grouped = years[days >= HALF_YEAR].groupby([*key, "state"], as_index=False)
+    table = grouped.agg(least=("value", "min"), most=("value", "max"), low=("low", "min"), high=("high", "max"))
     return table.fillna(0.0) if data.codebook.indicators[indicator].absent == "zero" else table.dropna()
 
 
@@ -453,7 +440,7 @@ def yearly(kind: tuple[str, str], years: pd.DataFrame) -> Iterator[Finding]:
 
 def compare_sanctions(data: Data, gsdb: pd.DataFrame) -> Iterator[Finding]:
     """Sanctions: country-years with a case in force against country-years with a reading above zero."""
-    frame = windows(data, *covered(pd.concat([gsdb["start_year"], gsdb["end_year"]])))
+    frame = windows(data, gsdb["start_year"], gsdb["end_year"])
     spans = gsdb.assign(start=year_start(gsdb["start_year"]), end=year_end(gsdb["end_year"]) + pd.Timedelta(days=1))
     cases = _each_year(inside(spans, frame, "state"))
     senders = (cases["sender"] + " (" + cases["kinds"] + ")").groupby([cases["window"], cases["year"]]).agg("; ".join)
@@ -487,7 +474,7 @@ def compare_regimes(data: Data, gwf: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _regime_years(data: Data, theirs: pd.DataFrame) -> pd.DataFrame:
-    years = by_year(data, windows(data, *covered(theirs["year"])), "polyarchy")
+    years = by_year(data, windows(data, theirs["year"]), "polyarchy")
     theirs = theirs.assign(state=theirs["state"].astype(int).replace(SAME_STATE)).drop(
         columns=["low", "high"], errors="ignore"
     )
@@ -500,11 +487,14 @@ def _regime_years(data: Data, theirs: pd.DataFrame) -> pd.DataFrame:
 def compare_wars(data: Data, wars: pd.DataFrame) -> Iterator[Finding]:
     """Inter-state wars of the Correlates of War: a war burden above zero in each of their years."""
     yield from _compare_wars("cow_wars", data, wars, wars)
+    yield from _not_in_the_frame("cow_wars", data, wars)
 
 
 def compare_conflicts(data: Data, ucdp: pd.DataFrame) -> Iterator[Finding]:
     """Inter-state conflicts of UCDP; a burden here must be some armed conflict there, of whatever type."""
-    yield from _compare_wars("ucdp", data, _episodes(ucdp[ucdp["inter_state"]]), _episodes(ucdp))
+    between = ucdp[ucdp["inter_state"]]
+    yield from _compare_wars("ucdp", data, _episodes(between), _episodes(ucdp))
+    yield from _not_in_the_frame("ucdp", data, _episodes(between[between["war"] & (between["year"] > COW_TO)]))
 
 
 def _episodes(ucdp: pd.DataFrame) -> pd.DataFrame:
@@ -517,7 +507,7 @@ def _episodes(ucdp: pd.DataFrame) -> pd.DataFrame:
 
 
 def _compare_wars(dataset: str, data: Data, wars: pd.DataFrame, known: pd.DataFrame) -> Iterator[Finding]:
-    frame = windows(data, *covered(pd.concat([known["start"], known["end"]]).dt.year))
+    frame = windows(data, known["start"].dt.year, known["end"].dt.year)
     theirs, known = inside(wars.assign(begun=wars["start"].dt.year), frame, "state"), inside(known, frame, "state")
     ours = in_force(data, frame, "war_burden").query("value > 0")
     for _, b in theirs.iterrows():
@@ -531,11 +521,24 @@ def _compare_wars(dataset: str, data: Data, wars: pd.DataFrame, known: pd.DataFr
     for _, a in _stretches(ours).iterrows():
         listed = known[(known["window"] == a["window"]) & (known["start"] < a["end"]) & (known["end"] > a["start"])]
         if listed.empty:
-            key, detail = (
-                f"{a['country']}-{a['start'].year}",
-                f"{a['start'].date()} to {a['end'].date()}, burden {a['value']:g}",
-            )
+            key = f"{a['country']}-{a['start'].year}"
+            detail = f"{a['start'].date()} to {a['end'].date()}, burden {a['value']:g}"
             yield Finding(dataset, "war", a["country"], key, "", a["start"], pd.NaT, "only here", detail)
+
+
+def _not_in_the_frame(dataset: str, data: Data, wars: pd.DataFrame) -> Iterator[Finding]:
+    """States at war that the war frame does not have in the first or the last year of their war."""
+    if not data.countries["frame"].eq(WAR_FRAME).any():
+        return
+    frame = windows(data, wars["start"].dt.year, wars["end"].dt.year)
+    frame = _each_year(frame.assign(end=frame["end"] + pd.Timedelta(days=1)))
+    here = set(zip(frame["state"], frame["year"], strict=True))
+    for b in wars[wars["end"].dt.year >= SINCE].to_dict("records"):
+        state, years = SAME_STATE.get(b["state"], b["state"]), {b["start"].year, b["end"].year}
+        missed = sorted(year for year in years if (state, year) not in here)
+        if missed:
+            detail = f"state {int(state)} is at war there and not in the frame in {missed[0]}"
+            yield Finding(dataset, "war", str(int(state)), "", b["id"], pd.NaT, b["start"], "only there", detail)
 
 
 def _years_at_war(war: Any) -> list[int]:
@@ -555,7 +558,7 @@ def _stretches(readings: pd.DataFrame) -> pd.DataFrame:
 
 def compare_burden(data: Data, wars: pd.DataFrame, nmc: pd.DataFrame) -> Iterator[Finding]:
     """War burden against own battle deaths as a share of the population when the war began."""
-    frame = windows(data, *covered(pd.concat([wars["start"], wars["end"]]).dt.year))
+    frame = windows(data, wars["start"].dt.year, wars["end"].dt.year)
     people = nmc.assign(state=nmc["state"].replace(SAME_STATE), begun=nmc["year"]).drop_duplicates(["state", "begun"])
     theirs = inside(wars.assign(begun=wars["start"].dt.year), frame, "state").merge(people, on=["state", "begun"])
     burden = in_force(data, frame, "war_burden")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -57,7 +58,9 @@ def study():
     def make(leaders=(), events=(), indicators=()):
         return Data(
             countries=table(
-                "country start end gw_code", "XNL|1950-01-01|1960-01-01|900", "XNL|1990-01-01|2000-01-01|900"
+                "country start end gw_code frame",
+                "XNL|1950-01-01|1960-01-01|900|census",
+                "XNL|1990-01-01|2000-01-01|900|census",
             ),
             leaders=table("spell_id country leader start end exit", *leaders),
             events=table("event_id country kind armed start end result inherited name sources", *events),
@@ -260,10 +263,24 @@ def test_wars_need_a_burden_in_each_year(study):
 
 
 def test_a_burden_needs_an_armed_conflict(study):
-    ucdp = pd.DataFrame({"conflict": ["9"] * 2, "year": [1955, 1956], "state": 900, "inter_state": [True, True]})
+    ucdp = pd.DataFrame(
+        {"conflict": ["9"] * 2, "year": [1955, 1956], "state": 900, "inter_state": [True, True], "war": [True, True]}
+    )
     assert verdicts(compare_conflicts(study(indicators=WAR), ucdp)) == [("9-900-1955", "only there")]
     internal = ucdp.assign(year=[1951, 1952], inter_state=[False, False])
     assert verdicts(compare_conflicts(study(indicators=WAR), internal)) == []
+
+
+def test_a_state_at_war_outside_the_war_frame_is_named(study):
+    data = study(indicators=WAR)
+    theirs = wars("1|1|900|1951-06-01|1952-06-01|1", "2|2|2|1951-06-01|1952-06-01|1", "3|3|900|1952-01-01|1970-01-01|1")
+    assert ("2", "only there") not in verdicts(compare_wars(data, theirs))
+    frame = replace(data, countries=data.countries.assign(frame="inter_state_war"))
+    missed = [(f.theirs, f.detail) for f in compare_wars(frame, theirs) if "not in the frame" in f.detail]
+    assert missed == [
+        ("2", "state 2 is at war there and not in the frame in 1951"),
+        ("3", "state 900 is at war there and not in the frame in 1970"),
+    ]
 
 
 @pytest.mark.parametrize(("deaths", "expected"), [(20_000, ["differ"]), (50, ["differ"]), (1_000, [])])

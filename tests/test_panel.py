@@ -260,16 +260,21 @@ def test_a_file_that_has_changed_since_is_reported(study, sources):
     assert set(load_data(study.data).countries["group"]) == {"latin_america", "middle_east_north_africa"}
 
 
+def assert_refused(study, sources, words):
+    """An import says why it does not go ahead, and leaves every file as it was."""
+    before = contents(study.source)
+    result = run("import", "--all", sources, "--study", study.source)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert contents(study.source) == before
+
+
 def test_rows_added_by_hand_are_not_lost(study, sources):
     with (study.data / "events.csv").open("a", encoding="utf-8") as table:
         table.write("ECU-1990-x,ECU,uprising,0,1990-01-01,1990-02-01,failed,0,X,1990-01-01,navco13,\n")
     (study.data / "concordance.csv").write_text("dataset,item,country,key,reason\n", encoding="utf-8")
     assert check_study(study.data) == []
-    before = contents(study.source)
-    result = run("import", "--all", sources, "--study", study.source)
-    assert result.exit_code == 2
-    assert "events.csv was changed by hand since it was made" in result.stderr
-    assert contents(study.source) == before
+    assert_refused(study, sources, "events.csv was changed by hand since it was made")
 
 
 def test_other_files_of_the_study_stay(study, sources):
@@ -279,11 +284,7 @@ def test_other_files_of_the_study_stay(study, sources):
 
 
 def test_a_study_coded_by_hand_is_not_overwritten(tiny_tables, sources):
-    before = contents(tiny_tables.source)
-    result = run("import", "--all", sources, "--study", tiny_tables.source)
-    assert result.exit_code == 2
-    assert "coded by hand" in result.stderr
-    assert contents(tiny_tables.source) == before
+    assert_refused(tiny_tables, sources, "coded by hand")
 
 
 def test_an_empty_study_is_filled(sources, tmp_path):

@@ -24,8 +24,7 @@ def read(path: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``state``, ``abbreviation``, ``name``, ``start``, ``end`` (last day; the list's last day where the state is
-        still there).
+        The columns of `forecast.importers.gw_states.read`.
     """
     table, _ = read_layout(path, "cow_states", LAYOUTS)
     return pd.DataFrame(
