@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from forecast.concordance import SAME_STATE
 from forecast.importers import REGISTRY
 from forecast.outcomes import TYPED_FROM, last_coup_day, last_day
 
 NEEDED = ("archigos", "powell_thyne", "cow_wars", "gwf")
 POST_SOVIET = (359, *range(365, 374), *range(701, 706))
 LONG = 10  # years in office of a long-ruling leader
-SAME_STATE = {260: 255, 340: 345, 679: 678}  # Gleditsch-Ward and COW number these apart
 STATED = {
     "all": ("2.4", "0.6", "1919-2015"),
     "recent": ("0.9", "0.6", "1992-2015"),
