@@ -159,10 +159,25 @@ def _executor(where: Where, shared: Any, jobs: int) -> Iterator[Submit]:
             executor: Executor = client.get_executor(pure=False)
             yield lambda work, job: executor.submit(attempt, work, there, job)
         return
-    with _one_thread(), ExitStack() as stack:
-        pool = ProcessPoolExecutor(min(where.count, jobs), get_context("spawn"), _receive, (shared,))
-        stack.callback(pool.shutdown, cancel_futures=True)
+    with local_workers(min(where.count, jobs), shared) as pool:
         yield lambda work, job: pool.submit(_attempt_shared, work, job)
+
+
+@contextmanager
+def local_workers(count: int, shared: Any) -> Iterator[ProcessPoolExecutor]:
+    """Open fresh processes that hold what all jobs share, use one thread for linear algebra, and end when this one does.
+
+    Fresh ones, because the threads of the sampler and of BLAS do not survive a fork.
+    """
+    with _one_thread(), ExitStack() as stack:
+        pool = ProcessPoolExecutor(count, get_context("spawn"), _receive, (shared,))
+        stack.callback(pool.shutdown, cancel_futures=True)
+        yield pool
+
+
+def shared_by_all() -> Any:
+    """Return, in a worker process, what all jobs share."""
+    return _shared[0]
 
 
 @contextmanager
@@ -190,7 +205,7 @@ def _end_with_parent() -> None:
 
 
 def _attempt_shared(work: Work, job: Job) -> dict[str, Any]:
-    return attempt(work, _shared[0], job)
+    return attempt(work, shared_by_all(), job)
 
 
 @contextmanager

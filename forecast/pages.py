@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ DARK = {
 }  # fmt: skip
 
 
+@lru_cache
 def templates(folder: Path | None = None) -> jinja2.Environment:
     """Return the template environment: everything is escaped, and a missing value is an error.
 

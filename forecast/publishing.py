@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from forecast.data import Data
+from forecast.engine import local_workers, shared_by_all
 from forecast.inference import Fit
 from forecast.ledger import append_rows, issues_before, read_ledger, rows_of
 from forecast.overview import write_overview
@@ -92,24 +91,14 @@ def _make_all(work: _Work, questions: list[Question], *, progress: bool) -> list
     from rich.console import Console
     from rich.progress import track
 
-    # Fresh processes: the threads of the sampler and of BLAS do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    workers = min(WORKERS, len(questions))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(work,)) as pool:
+    with local_workers(min(WORKERS, len(questions)), work) as pool:
         jobs = pool.map(_make, questions)
         shown = track(jobs, "reports", total=len(questions), console=Console(stderr=True)) if progress else jobs
         return list(shown)
 
 
-_shared: dict[str, _Work] = {}
-
-
-def _remember(work: _Work) -> None:
-    _shared["work"] = work
-
-
 def _make(question: Question) -> Made:
-    work = _shared["work"]
+    work: _Work = shared_by_all()
     forecast = answer_question(work.fit, work.data, question)
     report = make_report(work.fit, work.data, forecast, work.template_folder, work.issues[question.country])
     return report, rows_of(forecast, work.fit, date.today()) if not question.settings else []

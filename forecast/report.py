@@ -17,14 +17,13 @@ import pandas as pd
 from forecast import drawing
 from forecast.claims import evaluate_claims
 from forecast.data import Data
-from forecast.design import read_indicator
 from forecast.drawing import LABELS, of_hundred
 from forecast.explanation import base_rates, drivers, nearest_analogues, spread_shares, swings, what_followed
 from forecast.explorer import build_explorer
 from forecast.files import digest, write_atomically
 from forecast.inference import Fit
 from forecast.pages import templates
-from forecast.prediction import Forecast, Question, future_moments, require_mixed, summarise, summarise_draws
+from forecast.prediction import Forecast, Question, latest_value, require_mixed, summarise, summarise_draws
 
 FORMAT = 2
 HISTORY_YEARS = 15
@@ -223,8 +222,7 @@ def _incidence(forecast: Forecast) -> list[dict[str, Any]]:
 def _base_rates(data: Data, fit: Fit, question: Question) -> list[dict[str, Any]]:
     """Return removals in the reference classes, by leader-year and over as long as the horizon."""
     lines = _records(base_rates(data, fit.design, question.group))
-    now = future_moments(data, question).iloc[:1]
-    at_war = "war_burden" in data.codebook.indicators and bool(read_indicator(data, "war_burden", now)[0][0] > 0)
+    at_war = "war_burden" in data.codebook.indicators and latest_value(data, question, "war_burden") > 0
     for line in lines:
         line["applies"] = line["reference class"] != "state at war" or at_war
         for kind, count in (("coup", line["coups"]), ("revolution", line["revolutions"])):
@@ -304,18 +302,19 @@ def _reading_history(data: Data, question: Question, labels: Mapping[str, str]) 
     since = pd.Timestamp(question.as_of) - pd.DateOffset(years=HISTORY_YEARS)
     own = data.indicators[data.indicators["country"] == question.country].sort_values("observed_on", kind="stable")
     own = own[own["observed_on"] <= pd.Timestamp(question.as_of)]
-    found = []
-    for name, entry in data.codebook.indicators.items():
-        coders = []
-        for coder, lines in own[own["indicator"] == name].groupby("coder"):
-            shown = lines[lines["observed_on"].shift(-1) > since]
-            shown = pd.concat([shown, lines.tail(1)]).drop_duplicates()
-            days = shown["observed_on"].clip(lower=since).dt.date.astype(str)
-            points = [list(point) for point in zip(days, shown["value"], shown["low"], shown["high"], strict=True)]
-            coders.append({"coder": str(coder), "points": points})
-        if coders:
-            found.append({"indicator": name, "label": labels[name], "range": list(entry.range), "coders": coders})
-    return found
+    coders: dict[str, list[dict[str, Any]]] = {}
+    for (name, coder), lines in own.groupby(["indicator", "coder"]):
+        days = lines["observed_on"].to_numpy()
+        first = max(int((days <= since.to_datetime64()).sum()) - 1, 0)
+        shown = lines.iloc[first:]
+        days = shown["observed_on"].clip(lower=since).dt.date.astype(str)
+        points = [list(point) for point in zip(days, shown["value"], shown["low"], shown["high"], strict=True)]
+        coders.setdefault(name, []).append({"coder": str(coder), "points": points})
+    return [
+        {"indicator": name, "label": labels[name], "range": list(entry.range), "coders": coders[name]}
+        for name, entry in data.codebook.indicators.items()
+        if name in coders
+    ]
 
 
 def figures(content: Mapping[str, Any]) -> dict[str, list[str]]:
