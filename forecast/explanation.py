@@ -19,6 +19,7 @@ from forecast.schema import OUTCOMES
 EXITS = {
     "coup": "removed by a coup", "revolution": "removed by a revolution", "foreign": "removed from abroad",
     "natural_death": "died", "frame_end": "the study's window ends",
+    "regular": "by the rules", "irregular": "outside the rules",
 }  # fmt: skip
 SOURCES_OF_SPREAD = ("parameters", "coding", "paths")
 
@@ -81,9 +82,9 @@ def base_rates(data: Data, design: xr.Dataset, group: str) -> pd.DataFrame:
     exposure, rows_group = design["exposure"].to_numpy(), design["row_group"].to_numpy()
     burden = _burden(data, design)
     classes = {
-        "all leader-years fitted": np.ones(len(exposure), dtype=bool),
-        f"group {group.replace('_', ' ')}": rows_group == group,
-        "state at war": burden > 0,
+        "all leaders": np.ones(len(exposure), dtype=bool),
+        group.replace("_", " "): rows_group == group,
+        "leaders at war": burden > 0,
     }
     removed = _removals(data, design)
     lines = [
@@ -182,7 +183,8 @@ def nearest_analogues(fit: Fit, data: Data, question: Question, count: int = 6) 
 def _standing_out(now: Any, gap: Any, labels: Any, count: int = 3) -> tuple[list[str], list[str]]:
     """Return what two moments have in common and the average has not, and where they differ most."""
     known = np.where(np.isnan(gap), 0.0, np.abs(gap))
-    common = np.where(np.isnan(gap), -np.inf, np.abs(now) - known)  # scaled indicators have average zero
+    # Scaled indicators have average zero; what differs by half of what stands out is not in common.
+    common = np.where(np.isnan(gap), -np.inf, np.abs(now) - 2 * known)
     near = [str(labels[place]) for place in np.argsort(-common, kind="stable")[:count] if common[place] > 0]
     far = [str(labels[place]) for place in np.argsort(-known, kind="stable")[:count] if known[place] > 0]
     return near, far
