@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import sync_playwright
 
 from forecast.exports import find_browser
@@ -18,8 +18,9 @@ from forecast.files import write_atomically
 
 ROOT = Path(__file__).parent.parent
 COUNTRY = "RUS"
-COLOURS = 64  # of a picture: enough for a page, at a third of the size
-SCREEN, PHONE, PAPER = (1200, 880), (375, 812), (680, 880)
+COLOURS = 256  # of a picture: enough for a page, at a third of the size
+SCREEN, PHONE, PAPER = (1200, 880), (375, 812), (688, 1017)  # paper: A4 within its margins
+MARGIN = 53
 SHOTS = {  # page, size, what the reader's machine says, element or the first screen
     "report": (COUNTRY, SCREEN, {}, None),
     "report_dark": (COUNTRY, SCREEN, {"color_scheme": "dark"}, None),
@@ -40,13 +41,14 @@ def take(browser: Any, folder: Path, shot: tuple[str, tuple[int, int], dict[str,
     seen = page.locator(element) if element else page
     raw = seen.screenshot()
     page.close()
-    return shrink(raw)
+    return shrink(raw, MARGIN if media.get("media") == "print" else 0)
 
 
-def shrink(raw: bytes) -> bytes:
-    """Return a PNG with few colours."""
+def shrink(raw: bytes, margin: int) -> bytes:
+    """Return a PNG with few colours, and a margin."""
     buffer = io.BytesIO()
-    few = Image.open(io.BytesIO(raw)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    whole = ImageOps.expand(Image.open(io.BytesIO(raw)).convert("RGB"), margin, "white")
+    few = whole.quantize(COLOURS, dither=Image.Dither.NONE)
     few.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
