@@ -614,7 +614,9 @@ def report(
     figures: Annotated[bool, typer.Option("--figures", help="Every figure as SVG and PNG too.")] = False,
     causes: Annotated[
         bool,
-        typer.Option("--causes", help="Split the change since an issue of an earlier day by cause: a minute for each."),
+        typer.Option(
+            "--causes", help="Split the change since an issue of an earlier day by cause: a minute or two for each."
+        ),
     ] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     template: Annotated[

@@ -53,7 +53,7 @@ def publish(
     reports, build : Path
         Folders of the pages and the ledger, and of what is kept.
     split : collection of str
-        Countries whose change since an issue of an earlier day is split by cause, which takes a minute; what was split before is kept.
+        Countries whose change since an issue of an earlier day is split by cause, which takes a minute or two; what was split before is kept.
     recorded : bool
         Append the answers to the ledger of issued forecasts.
     template_folder : Path, optional
