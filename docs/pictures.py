@@ -18,7 +18,9 @@ from matplotlib.patches import Patch
 import forecast
 from forecast.data import Data
 from forecast.design import groups_on
-from forecast.plots import COLOURS, STYLE, plot_readings, to_svg
+from forecast.drawing import draw_readings, stand_alone
+from forecast.plots import COLOURS, STYLE, to_svg
+from forecast.report import list_challenges, reading_history
 
 OUT = Path(__file__).parent / "pictures"
 MARKS = {"coup_attempt": ("v", 0.2, COLOURS["coup"]), "uprising": ("o", -0.2, COLOURS["revolution"])}
@@ -200,14 +202,21 @@ def basis(data: Data) -> str:
     return to_svg(figure)
 
 
+def readings(data: Data, country: str, since: str, until: str) -> str:
+    """Return each indicator's history, as a report shows it."""
+    panels = draw_readings(reading_history(data, country, since, until), list_challenges(data, country), since, until)
+    return stand_alone(panels, 4, f"Readings for {country}, {since} to {until}")
+
+
 def main() -> None:
     """Write the pictures."""
     data = forecast.load_data(forecast.find_study(Path(__file__).parent.parent).data)
     OUT.mkdir(exist_ok=True)
     pictures = timelines(data)
     pictures |= {"coverage": coverage(data), "basis": basis(data)}
-    pictures |= {f"readings_{country}": plot_readings(data, country, "1985-01-01") for country in ("RUS", "UKR")}
-    pictures["readings_RUS_1917"] = plot_readings(data, "RUS", "1900-01-01", "1925-01-01")
+    today = str(data.known_to)
+    pictures |= {f"readings_{country}": readings(data, country, "1985-01-01", today) for country in ("RUS", "UKR")}
+    pictures["readings_RUS_1917"] = readings(data, "RUS", "1900-01-01", "1925-01-01")
     for name, svg in pictures.items():
         (OUT / f"{name}.svg").write_text(svg, encoding="utf-8")
         print(f"wrote docs/pictures/{name}.svg, {len(svg) // 1000} kB")

@@ -23,9 +23,10 @@ from matplotlib.ticker import PercentFormatter
 import forecast
 from forecast.changes import explain_change
 from forecast.data import Data
+from forecast.drawing import LABELS
 from forecast.files import write_atomically
 from forecast.inference import Fit, fit
-from forecast.plots import COLOURS, LABELS, STYLE, to_svg
+from forecast.plots import COLOURS, STYLE, to_svg
 from forecast.prediction import predict, summarise
 from forecast.spec import Spec
 from forecast.update import sampled_fit, update

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,9 @@ import pandas as pd
 from forecast.data import EVENT_KEY, READING_KEY, Data
 from forecast.errors import UsageError
 from forecast.inference import Fit, fit
-from forecast.prediction import Question, answer, ask, look_ahead
+from forecast.prediction import Forecast, answer, ask, look_ahead
 from forecast.schema import OUTCOMES
-from forecast.update import Reweighting, reweigh
+from forecast.update import Reweighting, kept_sample, reweigh
 
 RECODING, EVENTS, MODEL, NOISE = (
     "re-coding of the past",
@@ -28,6 +29,7 @@ RECODING, EVENTS, MODEL, NOISE = (
     "Monte Carlo noise",
 )
 NOISE_SDS = 2.0  # a part within so many standard errors of nothing is noise
+Parts = dict[str, dict[str, float]]
 KEYS = {"countries": ["country", "start"], "leaders": ["spell_id"], "events": EVENT_KEY, "indicators": READING_KEY}
 
 
@@ -96,6 +98,56 @@ def explain_change(
     return _tabulate(start, end, changes, errors)
 
 
+def explain_issue(
+    fitted: Fit, data: Data, forecast: Forecast, issue: Mapping[str, Any], build: Path | None = None
+) -> Parts:
+    """Return what a forecast differs by from one that the ledger has, as parts that add up.
+
+    The issue is made again from the fit that is kept of its day, or from the latest one before it, or by weights on today's.
+    What the numbers as issued differ by from those is the work of a re-coding or of another model, as the digests tell.
+
+    Parameters
+    ----------
+    fitted : Fit
+    data : Data
+    forecast : Forecast
+        The forecast of now, which the fit made of the data.
+    issue : mapping
+        One of `ledger.issues_before`.
+    build : Path, optional
+        Folder of kept fits; an issue of the same day needs none.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Part to outcome to change; the largest first, noise last.
+    """
+    now, question, view = _state_of(forecast), forecast.question, data
+    table = pd.DataFrame([now.probability, now.probability], index=["before", "after"], columns=list(OUTCOMES))
+    if build is not None and issue["as_of"] != str(data.known_to):
+        view = data.as_of(issue["as_of"])
+        first = kept_sample(build, view, fitted.spec) or fitted
+        table = explain_change((first, view), (fitted, data), question.country, question.horizon)
+    gap = table.loc["before"] - pd.Series({name: line["probability"] for name, line in issue["outcomes"].items()})
+    parts = table.drop(index=["before", "after"])
+    known = gap.abs() > NOISE_SDS * np.sqrt(2 * (_influence(now) ** 2).sum(axis=0))
+    for name, amount in ((_differing(issue, fitted, view), gap.where(known, 0.0)), (NOISE, gap.where(~known, 0.0))):
+        parts.loc[name] = amount + (parts.loc[name] if name in parts.index else 0.0)
+    parts = parts[parts.ne(0).any(axis=1) | (parts.index == NOISE)]
+    order = parts.drop(index=NOISE).abs().max(axis=1).sort_values(ascending=False).index
+    return {str(name): {str(key): float(value) for key, value in parts.loc[name].items()} for name in [*order, NOISE]}
+
+
+def _differing(issue: Mapping[str, Any], fitted: Fit, view: Data) -> str:
+    """Return why an issue made again is another one: its data were coded otherwise, its model was another, or both."""
+    facts = fitted.provenance
+    model = (issue["spec_digest"], issue["version"]) != (facts["spec_digest"], facts["versions"]["regime-forecast"])
+    recoded = issue["data_digest"] != view.digest
+    return (
+        f"{RECODING}, and another {MODEL}" if model and recoded else MODEL if model else RECODING if recoded else NOISE
+    )
+
+
 def list_steps(before: Data, after: Data) -> dict[str, Data]:
     """Return the views between two, each with one more kind of knowledge than the last; readings in two orders."""
     known = _keys(before.indicators)
@@ -148,11 +200,15 @@ def _step(root: Fit, view: Data, country: str, horizon: int) -> tuple[State, Fit
 
 
 def _state(fitted: Fit, view: Data, country: str, horizon: int, reweighting: Reweighting | None = None) -> State:
-    question: Question = ask(view, country, horizon)
-    draws = answer(fitted, look_ahead(fitted, view, question), question).probability.isel(month=-1).to_numpy()
+    question = ask(view, country, horizon)
+    return _state_of(answer(fitted, look_ahead(fitted, view, question), question), reweighting)
+
+
+def _state_of(forecast: Forecast, reweighting: Reweighting | None = None) -> State:
+    draws = forecast.probability.isel(month=-1).to_numpy()
     draws = draws.reshape(-1, draws.shape[-1])
     weight = np.exp(reweighting.log_weights) if reweighting else np.full(len(draws), 1 / len(draws))
-    return State(draws, weight, str(fitted.provenance.get("fit_digest")))
+    return State(draws, weight, str(forecast.provenance.get("fit_digest")))
 
 
 def _decompose(

@@ -11,7 +11,7 @@ import pandas as pd
 from forecast.data import Data
 from forecast.explanation import can_be_set, usual_range
 from forecast.inference import Fit
-from forecast.prediction import Forecast, Ingredients, Outlook, Question, look_ahead, prepare, respond, thinned
+from forecast.prediction import Forecast, Question, look_ahead, prepare, respond_each, thinned
 from forecast.spec import Claim
 
 SURE, LEANING = 0.95, 0.80
@@ -133,33 +133,20 @@ def _share(claim: Claim, fit: Fit, data: Data, question: Question) -> Answer:
     """
     small, held, outlook = thinned(fit), replace(question, paths="hold"), look_ahead(fit, data, question)
     names = [name for name in fit.spec.indicators if can_be_set(data, question, name)]
-    parts = prepare(small, outlook, held)
-    swings = {name: _swing(small, parts, outlook, held, name, usual_range(data, name)) for name in names}
-    if not set(claim.terms) <= set(swings):
+    if not set(claim.terms) <= set(names):
         return Answer(
             claim.id, claim.statement, "share of squared swings", np.nan, np.nan, np.nan, np.nan, "not in this model"
         )
-    total = sum(swing**2 for swing in swings.values())
-    share = sum(swings[name] ** 2 for name in claim.terms) / total
-    others = [swing**2 / total for name, swing in swings.items() if name not in claim.terms]
+    cases = [(name, end) for name in names for end in usual_range(data, name)]
+    found = respond_each(small, prepare(small, outlook, held), outlook, held, cases)
+    removed = found[..., :2].sum(axis=-1).reshape(len(names), 2, -1)
+    squared = dict(zip(names, (removed[:, 1] - removed[:, 0]) ** 2, strict=True))
+    total = sum(squared.values())
+    share = sum(squared[name] for name in claim.terms) / total
+    others = [swing / total for name, swing in squared.items() if name not in claim.terms]
     support = float(np.mean(share > np.max(others, axis=0)))
     quantity = f"share of squared swings of P(coup or revolution), {question.country}; support: it is the largest"
     return _filled(claim, quantity, share, support, _verdict(support))
-
-
-def _swing(
-    fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, name: str, ends: tuple[float, float]
-) -> Any:
-    low, high = (
-        respond(fit, parts, outlook, replace(question, settings={**question.settings, name: value}))
-        .probability.isel(month=-1)
-        .sel(outcome=["coup", "revolution"])
-        .sum("outcome")
-        .to_numpy()
-        .ravel()
-        for value in ends
-    )
-    return high - low
 
 
 def _episodes(claim: Claim, data: Data) -> Answer:

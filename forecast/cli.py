@@ -21,7 +21,7 @@ from forecast.errors import DataError, ForecastError, Problem, UsageError
 if TYPE_CHECKING:
     from forecast.data import Data
     from forecast.inference import Fit
-    from forecast.prediction import Forecast, Question
+    from forecast.prediction import Forecast
     from forecast.spec import Spec
     from forecast.study import Study
 
@@ -612,6 +612,12 @@ def report(
     every: Annotated[bool, typer.Option("--all", help="Every leader in office, and the page of all of them.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="A PDF too; needs Chromium.")] = False,
     figures: Annotated[bool, typer.Option("--figures", help="Every figure as SVG and PNG too.")] = False,
+    causes: Annotated[
+        bool,
+        typer.Option(
+            "--causes", help="Split the change since an issue of an earlier day by cause: a minute or two for each."
+        ),
+    ] = False,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     template: Annotated[
         Path | None,
@@ -627,11 +633,15 @@ def report(
     """
     if template and not template.is_dir():
         raise UsageError(f"--template {template} is not a folder")
+    from forecast.engine import warm_up
+
+    if every:
+        warm_up("forecast.publishing", "arviz_stats")
     place, data, model = _open(study, spec, None, as_of)
     chosen = _settings(settings)
     from forecast.exports import find_browser, save_figures, save_pdf
     from forecast.prediction import ask
-    from forecast.publishing import publish
+    from forecast.publishing import look_back, publish
     from forecast.report import read_twin, report_path, write_report
 
     if pdf:
@@ -639,12 +649,14 @@ def report(
     questions = [ask(data, name, horizon, chosen) for name in (countries_in_office(data) if every else [country])]
     fitted = _fitted(place, data, model)
     pages = [report_path(place.reports, question) for question in questions]
+    split, shown = [question.country for question in questions if causes], sys.stderr.isatty()
     if every:
-        edition = publish(fitted, data, questions, place.reports, recorded=False, template_folder=template, progress=sys.stderr.isatty())  # fmt: skip
+        edition = publish(fitted, data, questions, place.reports, place.build, split=split, recorded=False, template_folder=template, progress=shown)  # fmt: skip
         first = edition.overview
     else:
         result = _predicted(fitted, data, country, horizon, chosen)
-        write_report(fitted, data, result, pages[0], template, _issues(place, questions[0], fitted))
+        past = look_back(fitted, data, questions, place.reports, place.build, split=split, progress=shown)
+        write_report(fitted, data, result, pages[0], template, past[country])
         first = pages[0]
     for page in pages:
         made = [page, *([save_pdf(page)] if pdf else [])]
@@ -657,12 +669,6 @@ def report(
         import webbrowser
 
         webbrowser.open(first.resolve().as_uri())
-
-
-def _issues(place: Study, question: Question, fitted: Fit) -> list[dict[str, Any]]:
-    from forecast.ledger import issues_before, read_ledger
-
-    return issues_before(read_ledger(place.reports / "ledger.csv"), question, fitted.provenance)
 
 
 @app.command()
@@ -687,7 +693,10 @@ def run(
 
     ask(data, country, horizon)
     questions = [ask(data, name, horizon) for name in countries_in_office(data)]
-    edition = publish(_fitted(place, data, model), data, questions, place.reports, progress=sys.stderr.isatty())
+    fitted = _fitted(place, data, model)
+    edition = publish(
+        fitted, data, questions, place.reports, place.build, split=[country], progress=sys.stderr.isatty()
+    )
     talk(f"{edition.reports_made} reports made, {edition.rows_recorded} new rows in the ledger")
     _headline(edition.content[country])
     print(edition.overview)

@@ -56,6 +56,26 @@ def write(x: float, y: float, text: str, kind: str = "ink", anchor: str = "start
     return tag("text", escape(text), x=x, y=y, class_=f"f-{kind}", text_anchor=anchor, font_size=size)
 
 
+def upright(x: float, y1: float, y2: float, style: str, **more: Any) -> str:
+    """Return a vertical line."""
+    return tag("line", x1=x, x2=x, y1=y1, y2=y2, class_=style, **more)
+
+
+def level(y: float, x1: float, x2: float, style: str = "s-rule", **more: Any) -> str:
+    """Return a horizontal line."""
+    return tag("line", x1=x1, x2=x2, y1=y, y2=y, class_=style, **more)
+
+
+def bar(x: float, y: float, width: float, height: float, style: str, **more: Any) -> str:
+    """Return a rectangle."""
+    return tag("rect", x=x, y=y, width=width, height=height, class_=style, **more)
+
+
+def dot(x: float, y: float, r: float, style: str, **more: Any) -> str:
+    """Return a circle."""
+    return tag("circle", cx=x, cy=y, r=r, class_=style, **more)
+
+
 def panel(height: float, title: str, *parts: str, width: int = WIDTH) -> Panel:
     """Return a panel with a title for those who cannot see it."""
     return tag(
@@ -127,18 +147,16 @@ def glyph(outcome: str, x: float, y: float, r: float = 6.0) -> str:
                 "path", d=f"M{_short(x)} {_short(y - r)}l{_short(r)} {_short(1.8 * r)}h{_short(-2 * r)}z", class_=fill
             )
         case "revolution":
+            side = _short(r)
             return tag(
-                "path",
-                d=f"M{_short(x)} {_short(y - r)}l{_short(r)} {_short(r)}l{_short(-r)} {_short(r)}l{_short(-r)} {_short(-r)}z",
-                class_=fill,
+                "path", d=f"M{_short(x)} {_short(y - r)}l{side} {side}l-{side} {side}l-{side} -{side}z", class_=fill
             )
         case "other_exit":
-            return tag("rect", x=x - 0.8 * r, y=y - 0.8 * r, width=1.6 * r, height=1.6 * r, class_=fill)
+            return bar(x - 0.8 * r, y - 0.8 * r, 1.6 * r, 1.6 * r, fill)
         case "survives_challenged":
-            ring = tag("circle", cx=x, cy=y, r=0.8 * r, class_=line, stroke_width=2)
-            return ring + tag("circle", cx=x, cy=y, r=0.35 * r, class_=fill)
+            return dot(x, y, 0.8 * r, line, stroke_width=2) + dot(x, y, 0.35 * r, fill)
         case _:
-            return tag("circle", cx=x, cy=y, r=0.75 * r, class_=line, stroke_width=2)  # fmt: skip
+            return dot(x, y, 0.75 * r, line, stroke_width=2)
 
 
 def draw_futures(outcomes: Sequence[Line]) -> Panel:
@@ -160,7 +178,7 @@ def draw_outcomes(outcomes: Sequence[Line]) -> Panel:
         x = 6 + 3.2 * tick
         anchor = "start" if tick == 0 else "end" if tick == 100 else "middle"
         parts += [
-            tag("line", x1=x, x2=x, y1=16, y2=bottom, class_="s-rule"),
+            upright(x, 16, bottom, "s-rule"),
             write(x, bottom + 14, f"{tick}%", "mute", anchor, 11),
         ]
     for row, item in enumerate(outcomes):
@@ -174,9 +192,9 @@ def _intervals(item: Line, kind: str, y: float, scale: Any) -> str:
     """Return a thin bar for 90%, a thick one for 50%, and a mark for the mean."""
     low, first, third, high, middle = (float(scale(item[name])) for name in ("p05", "p25", "p75", "p95", "probability"))
     return (
-        tag("rect", x=low, y=y - 3, width=max(high - low, 1.0), height=6, class_=f"f-{kind} b90")
-        + tag("rect", x=first, y=y - 5, width=max(third - first, 1.0), height=10, class_=f"f-{kind} b50")
-        + tag("rect", x=middle - 1.5, y=y - 8, width=3, height=16, class_=f"f-{kind}")
+        bar(low, y - 3, max(high - low, 1.0), 6, f"f-{kind} b90")
+        + bar(first, y - 5, max(third - first, 1.0), 10, f"f-{kind} b50")
+        + bar(middle - 1.5, y - 8, 3, 16, f"f-{kind}")
     )
 
 
@@ -218,7 +236,7 @@ def _curve(incidence: Sequence[Line], name: str, top: float, as_of: str) -> Pane
 def _tick(value: float, y: float, left: float, right: float) -> list[str]:
     shown = f"{100 * value:.3g}%"
     return [
-        tag("line", x1=left, x2=right, y1=y, y2=y, class_="s-rule"),
+        level(y, left, right),
         write(left - 6, y + 4, shown, "mute", "end", 11),
     ]
 
@@ -236,21 +254,12 @@ def draw_drivers(drivers: Sequence[Line]) -> Panel:
         parts.append(write(126, y + 11, _cut(item["label"], 21), "ink", "end", 11))
         for name, middle in (("coup", 180.0), ("revolution", 284.0)):
             length = 48 * item[name] / size
-            parts.append(
-                tag(
-                    "rect",
-                    x=middle + min(length, 0.0),
-                    y=y + 1,
-                    width=max(abs(length), 0.5),
-                    height=13,
-                    class_=f"f-{name}",
-                )
-            )
+            parts.append(bar(middle + min(length, 0.0), y + 1, max(abs(length), 0.5), 13, f"f-{name}"))
     bottom = 24 + 20.0 * len(drivers)
     for middle in (180.0, 284.0):
-        parts.append(tag("line", x1=middle, x2=middle, y1=20, y2=bottom, class_="s-ink"))
-        for side, anchor in ((-48.0, "start"), (48.0, "end")):
-            parts.append(write(middle + side, bottom + 14, f"{100 * size * side / 48:+.2g} pts", "mute", anchor, 10))
+        parts.append(upright(middle, 20, bottom, "s-ink"))
+        for side, sign, anchor in ((-48.0, "−", "start"), (48.0, "+", "end")):
+            parts.append(write(middle + side, bottom + 14, f"{sign}{100 * size:.2g}", "mute", anchor, 10))
     return panel(bottom + 20, "What each indicator's present reading does to the two probabilities of removal", *parts)
 
 
@@ -271,7 +280,7 @@ def _tornado(swings: Sequence[Line], name: str) -> Panel:
     for share in (0.0, 0.5, 1.0):
         x = 132 + 190 * share
         parts += [
-            tag("line", x1=x, x2=x, y1=20, y2=bottom, class_="s-rule"),
+            upright(x, 20, bottom, "s-rule"),
             write(x, bottom + 14, f"{100 * top * share:.3g}%", "mute", "middle", 11),
         ]
     for row, item in enumerate(order):
@@ -279,13 +288,11 @@ def _tornado(swings: Sequence[Line], name: str) -> Panel:
         low, high = (132 + 190 * item[f"{name}_{end}"] / top for end in ("low", "high"))
         parts += [
             write(126, y + 11, _cut(item["label"], 21), "ink", "end", 11),
-            tag("line", x1=low, x2=high, y1=y + 7, y2=y + 7, class_=f"s-{name}", stroke_width=5),
+            level(y + 7, low, high, f"s-{name}", stroke_width=5),
         ]
         parts += [
-            tag("circle", cx=low, cy=y + 7, r=4.5, class_="f-paper"),
-            tag("circle", cx=low, cy=y + 7, r=4.5, class_=f"s-{name}", stroke_width=2),
-            tag("circle", cx=high, cy=y + 7, r=5.5, class_=f"f-{name}"),
-        ]
+            dot(low, y + 7, 4.5, "f-paper"), dot(low, y + 7, 4.5, f"s-{name}", stroke_width=2), dot(high, y + 7, 5.5, f"f-{name}"),
+        ]  # fmt: skip
     return panel(
         bottom + 20, f"Probability of a {name} with each indicator at its low and at its high usual value", *parts
     )
@@ -299,13 +306,13 @@ def draw_shares(shares: Sequence[Line]) -> Panel:
         parts.append(write(6, y + 12, LABELS[item["outcome"]]))
         for name, shade in shades:
             width = 326 * item[name]
-            parts.append(tag("rect", x=x, y=y + 17, width=width, height=13, class_="f-ink", opacity=shade))
+            parts.append(bar(x, y + 17, width, 13, "f-ink", opacity=shade))
             x += width
     y = 38.0 * len(shares)
     for place, (name, shade) in enumerate(shades):
         x = 6.0 + 110 * place
         parts += [
-            tag("rect", x=x, y=y + 4, width=12, height=12, class_="f-ink", opacity=shade),
+            bar(x, y + 4, 12, 12, "f-ink", opacity=shade),
             write(x + 17, y + 14, name, "mute", size=11),
         ]
     return panel(y + 22, "Shares of the variance of each probability: parameters, coding, paths", *parts)
@@ -328,12 +335,12 @@ def _issued(history: Sequence[Line], name: str, top: float) -> Panel:
         line = issue["outcomes"][name]
         y = {key: low - (low - high) * line[key] / top for key in ("probability", "p05", "p25", "p75", "p95")}
         parts += [
-            tag("line", x1=x, x2=x, y1=y["p05"], y2=y["p95"], class_=f"s-{name} b50", stroke_width=3),
-            tag("line", x1=x, x2=x, y1=y["p25"], y2=y["p75"], class_=f"s-{name}", stroke_width=6),
+            upright(x, y["p05"], y["p95"], f"s-{name} b50", stroke_width=3),
+            upright(x, y["p25"], y["p75"], f"s-{name}", stroke_width=6),
         ]
         middle.append((x, y["probability"]))
     parts.append(tag("path", d=_path(middle), class_="s-ink dots"))
-    parts += [tag("circle", cx=x, cy=y, r=3.5, class_="f-ink") for x, y in middle]
+    parts += [dot(x, y, 3.5, "f-ink") for x, y in middle]
     parts += [
         write(xs[place], low + 16, history[place]["label"], "mute", "middle", 10)
         for place in sorted({0, len(history) - 1})
@@ -356,8 +363,9 @@ def draw_spark(values: Sequence[float]) -> Panel:
 def draw_interval(item: Line, kind: str, top: float) -> Panel:
     """Return one probability with its intervals on a scale from nothing to `top`."""
     words = f"{percent(item['probability'])}, 90% interval {percent(item['p05'])} to {percent(item['p95'])}"
-    line = tag("line", x1=2, x2=198, y1=12, y2=12, class_="s-rule")
-    return panel(24, words, line, _intervals(item, kind, 12, lambda value: 2 + 196 * value / top), width=200)
+    return panel(
+        24, words, level(12, 2, 198), _intervals(item, kind, 12, lambda value: 2 + 196 * value / top), width=200
+    )
 
 
 def draw_readings(indicators: Sequence[Line], challenges: Sequence[Line], since: str, until: str) -> list[Panel]:
@@ -379,23 +387,14 @@ def _reading(item: Line, challenges: Sequence[Line], since: str, until: str) -> 
     parts = [write(2, 14, _cut(item["label"], 34))]
     for value in (least, (least + most) / 2, most):
         parts += [
-            tag("line", x1=34, x2=220, y1=up(value), y2=up(value), class_="s-rule"),
+            level(up(value), 34, 220),
             write(30, up(value) + 4, f"{value:g}", "mute", "end", 10),
         ]
     for event in challenges:
         if since <= event["start"] <= until:
             kind, x = ("coup" if event["kind"] == "coup attempt" else "revolution"), across(event["start"])
-            parts.append(
-                tag(
-                    "line",
-                    x1=x,
-                    x2=x,
-                    y1=top,
-                    y2=bottom,
-                    class_=f"s-{kind}" + (" dots" if event["result"] == "failed" else ""),
-                    stroke_width=1.5,
-                )
-            )
+            style = f"s-{kind}" + (" dots" if event["result"] == "failed" else "")
+            parts.append(upright(x, top, bottom, style, stroke_width=1.5))
     for place, coder in enumerate(item["coders"]):
         parts += _steps(coder["points"], across, up, until, " dots" if place else "")
     parts += [write(34, 106, since[:4], "mute", size=10), write(220, 106, until[:4], "mute", "end", 10)]

@@ -15,7 +15,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, forkserver, get_all_start_methods, get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from forecast.files import digest, write_atomically
 
 Work = Callable[[Any, "Job"], Any]  # (what all jobs share, the job) -> a JSON-like result
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+METHOD = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
 _shared: list[Any] = []  # of a worker process: what all jobs share, received once
 
 
@@ -159,10 +160,34 @@ def _executor(where: Where, shared: Any, jobs: int) -> Iterator[Submit]:
             executor: Executor = client.get_executor(pure=False)
             yield lambda work, job: executor.submit(attempt, work, there, job)
         return
-    with _one_thread(), ExitStack() as stack:
-        pool = ProcessPoolExecutor(min(where.count, jobs), get_context("spawn"), _receive, (shared,))
-        stack.callback(pool.shutdown, cancel_futures=True)
+    with local_workers(min(where.count, jobs), shared) as pool:
         yield lambda work, job: pool.submit(_attempt_shared, work, job)
+
+
+@contextmanager
+def local_workers(count: int, shared: Any) -> Iterator[ProcessPoolExecutor]:
+    """Open fresh processes that hold what all jobs share, use one thread for linear algebra, and end when this one does.
+
+    Fresh ones, because the threads of the sampler and of BLAS do not survive a fork; where the system can, copies of a process
+    that has done nothing but import (`warm_up`).
+    """
+    with _one_thread(), ExitStack() as stack:
+        pool = ProcessPoolExecutor(count, get_context(METHOD), _receive, (shared,))
+        stack.callback(pool.shutdown, cancel_futures=True)
+        yield pool
+
+
+def warm_up(*modules: str) -> None:
+    """Let the process that workers are copied from import modules while this one does other things."""
+    if METHOD == "forkserver":
+        with _one_thread():
+            get_context(METHOD).set_forkserver_preload(list(modules))
+            forkserver.ensure_running()
+
+
+def shared_by_all() -> Any:
+    """Return, in a worker process, what all jobs share."""
+    return _shared[0]
 
 
 @contextmanager
@@ -190,7 +215,7 @@ def _end_with_parent() -> None:
 
 
 def _attempt_shared(work: Work, job: Job) -> dict[str, Any]:
-    return attempt(work, _shared[0], job)
+    return attempt(work, shared_by_all(), job)
 
 
 @contextmanager

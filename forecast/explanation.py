@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,15 @@ import pandas as pd
 import xarray as xr
 
 from forecast.data import Data
-from forecast.design import measure, places, read_indicator
+from forecast.design import places, read_indicator
 from forecast.inference import Fit
-from forecast.prediction import Forecast, Question, future_moments, look_ahead, prepare, respond, thinned
+from forecast.prediction import Question, latest_value, look_ahead, prepare, respond, respond_each, thinned
 from forecast.schema import OUTCOMES
 
 EXITS = {
     "coup": "removed by a coup", "revolution": "removed by a revolution", "foreign": "removed from abroad",
     "natural_death": "died", "frame_end": "the study's window ends",
+    "regular": "by the rules", "irregular": "outside the rules",
 }  # fmt: skip
 SOURCES_OF_SPREAD = ("parameters", "coding", "paths")
 
@@ -61,23 +63,15 @@ def drivers(fit: Fit, data: Data, question: Question, seed: int = 0) -> pd.DataF
     """
     held, small, outlook = replace(question, paths="hold"), thinned(fit), look_ahead(fit, data, question)
     parts = prepare(small, outlook, held, seed)
-    actual = _means(respond(small, parts, outlook, held))
-    now = future_moments(data, question).iloc[:1]
-    lines = []
-    for name in fit.spec.indicators:
-        if data.codebook.indicators[name].role == "computed" or name in question.settings:
-            continue
-        average = float(fit.design["location"].sel(indicator=name))
-        at_average = replace(held, settings={**question.settings, name: average})
-        change = actual - _means(respond(small, parts, outlook, at_average))
-        lines.append((name, measure(data, name, now)[0][0], average, change["coup"], change["revolution"]))
-    table = pd.DataFrame(lines, columns=["indicator", "value", "average", "coup", "revolution"]).set_index("indicator")
-    order = table[["coup", "revolution"]].abs().sum(axis=1).sort_values(ascending=False).index
+    actual = respond(small, parts, outlook, held).probability.isel(month=-1).mean(("chain", "draw")).to_numpy()
+    names = [name for name in fit.spec.indicators if can_be_set(data, question, name)]
+    averages = [float(fit.design["location"].sel(indicator=name)) for name in names]
+    at_average = respond_each(small, parts, outlook, held, list(zip(names, averages, strict=True))).mean(axis=1)
+    values = [latest_value(data, question, name) for name in names]
+    table = pd.DataFrame({"value": values, "average": averages}, index=pd.Index(names, name="indicator"))
+    table[list(OUTCOMES[:2])] = (actual - at_average)[:, :2]
+    order = table[list(OUTCOMES[:2])].abs().sum(axis=1).sort_values(ascending=False).index
     return table.loc[order]
-
-
-def _means(forecast: Forecast) -> pd.Series:
-    return forecast.probability.isel(month=-1).mean(("chain", "draw")).to_series()
 
 
 def base_rates(data: Data, design: xr.Dataset, group: str) -> pd.DataFrame:
@@ -88,9 +82,9 @@ def base_rates(data: Data, design: xr.Dataset, group: str) -> pd.DataFrame:
     exposure, rows_group = design["exposure"].to_numpy(), design["row_group"].to_numpy()
     burden = _burden(data, design)
     classes = {
-        "all leader-years fitted": np.ones(len(exposure), dtype=bool),
-        f"group {group.replace('_', ' ')}": rows_group == group,
-        "state at war": burden > 0,
+        "all leaders": np.ones(len(exposure), dtype=bool),
+        group.replace("_", " "): rows_group == group,
+        "leaders at war": burden > 0,
     }
     removed = _removals(data, design)
     lines = [
@@ -122,6 +116,7 @@ def can_be_set(data: Data, question: Question, name: str) -> bool:
     return data.codebook.indicators[name].role != "computed" and name not in question.settings
 
 
+@lru_cache(maxsize=256)
 def usual_range(data: Data, name: str) -> tuple[float, float]:
     """Return the 5% and 95% quantiles of an indicator's readings; of war and sanctions, while there are any."""
     values = data.indicators.loc[data.indicators["indicator"] == name, "value"]
@@ -141,18 +136,15 @@ def swings(fit: Fit, data: Data, question: Question) -> pd.DataFrame:
         Indicator x (low, high, P(coup) and P(revolution) at each).
     """
     small, outlook = thinned(fit), look_ahead(fit, data, question)
-    parts, lines = prepare(small, outlook, question), []
-    for name in fit.spec.indicators:
-        if not can_be_set(data, question, name):
-            continue
-        ends = usual_range(data, name)
-        low, high = (
-            _means(respond(small, parts, outlook, replace(question, settings={**question.settings, name: value})))
-            for value in ends
-        )
-        lines.append((name, *ends, low["coup"], high["coup"], low["revolution"], high["revolution"]))
-    names = ["indicator", "low", "high", "coup_low", "coup_high", "revolution_low", "revolution_high"]
-    return pd.DataFrame(lines, columns=names).set_index("indicator")
+    names = [name for name in fit.spec.indicators if can_be_set(data, question, name)]
+    ends = {name: usual_range(data, name) for name in names}
+    cases = [(name, ends[name][end]) for end in (0, 1) for name in names]
+    found = respond_each(small, prepare(small, outlook, question), outlook, question, cases)
+    low, high = found.mean(axis=1).reshape(2, len(names), len(OUTCOMES))
+    table = pd.DataFrame.from_dict(ends, orient="index", columns=["low", "high"], dtype=float).rename_axis("indicator")
+    for place, outcome in enumerate(OUTCOMES[:2]):
+        table[f"{outcome}_low"], table[f"{outcome}_high"] = low[:, place], high[:, place]
+    return table
 
 
 def nearest_analogues(fit: Fit, data: Data, question: Question, count: int = 6) -> pd.DataFrame:
@@ -191,7 +183,8 @@ def nearest_analogues(fit: Fit, data: Data, question: Question, count: int = 6) 
 def _standing_out(now: Any, gap: Any, labels: Any, count: int = 3) -> tuple[list[str], list[str]]:
     """Return what two moments have in common and the average has not, and where they differ most."""
     known = np.where(np.isnan(gap), 0.0, np.abs(gap))
-    common = np.where(np.isnan(gap), -np.inf, np.abs(now) - known)  # scaled indicators have average zero
+    # Scaled indicators have average zero; what differs by half of what stands out is not in common.
+    common = np.where(np.isnan(gap), -np.inf, np.abs(now) - 2 * known)
     near = [str(labels[place]) for place in np.argsort(-common, kind="stable")[:count] if common[place] > 0]
     far = [str(labels[place]) for place in np.argsort(-known, kind="stable")[:count] if known[place] > 0]
     return near, far

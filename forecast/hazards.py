@@ -126,14 +126,18 @@ def log_hazard(parameters: Parameters, x: Tensor, index: Index, stages: Stages) 
     x : array (... x row x indicator)
         True values, scaled.
     """
-    weight = parameters["beta"][..., None, :] + parameters["group_slope"][..., index.group, :] @ stages.slope
     return (
         parameters["baseline"][..., None, :]
         + parameters["period_effect"][..., index.period, :]
         + parameters["group_effect"][..., index.group, :]
         + parameters["country_effect"][..., index.country, :]
-        + (products(x, stages.onset) * weight) @ stages.onset.target
+        + (products(x, stages.onset) * onset_weight(parameters, index.group, stages)) @ stages.onset.target
     )
+
+
+def onset_weight(parameters: Parameters, group: Any, stages: Stages) -> Tensor:
+    """Return the weight of each onset term (... x row x effect): its effect, and what the row's group adds to it."""
+    return parameters["beta"][..., None, :] + parameters["group_slope"][..., group, :] @ stages.slope
 
 
 def result_score(parameters: Parameters, x: Tensor, group: Any, stages: Stages) -> Tensor:

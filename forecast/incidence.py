@@ -59,20 +59,35 @@ def incidence(
     probability : array (draw x month x outcome)
     attempt : array (draw x month x kind)
     """
-    challenge = rate[..., :2]
-    fatal = challenge * success
-    leaving = np.concatenate([fatal, rate[..., 2:]], axis=-1)
-    mass = _mass(leaving, leaving.sum(axis=-1), years)
     arrived = arrivals(length, years) if arrived is None else arrived
-    took_effect = np.einsum("dsk,kdst->dtk", mass[..., :2], arrived)
-    other = mass[..., 2].cumsum(axis=-1)
-    quiet = np.exp(-np.cumsum(rate.sum(axis=-1) * years, axis=-1))
+    leaving = _leaving(rate, success)
     pending, weight = _pending(ongoing, success[:, 0], length, years)
+    probability = _outcomes(rate, leaving, arrived, pending, weight, years, ongoing)
+    return probability, _attempts(rate[..., :2], leaving, years, ongoing, weight)
+
+
+def incidence_at_end(rate: Any, success: Any, length: Length, ongoing: Ongoing, years: Any, arrived: Any) -> Any:
+    """Return the outcome probabilities of `incidence` in the last month alone (draw x outcome)."""
+    pending, weight = _pending(ongoing, success[:, 0], length, years)
+    return _outcomes(rate, _leaving(rate, success), arrived[..., -1:], pending[:, -1:], weight, years, ongoing)[:, 0]
+
+
+def _leaving(rate: Any, success: Any) -> Any:
+    """Return the rates of the ways to lose office (draw x month x cause)."""
+    return np.concatenate([rate[..., :2] * success, rate[..., 2:]], axis=-1)
+
+
+def _outcomes(rate: Any, leaving: Any, arrived: Any, pending: Any, weight: Any, years: Any, ongoing: Ongoing) -> Any:
+    """Return the outcome probabilities in the months that `arrived` and `pending` are about: all, or the last ones."""
+    seen = arrived.shape[-1]
+    mass = _mass(leaving, leaving.sum(axis=-1), years)
+    took_effect = np.einsum("dsk,kdst->dtk", mass[..., :2], arrived)
+    other = mass[..., 2].cumsum(axis=-1)[:, -seen:]
+    quiet = np.exp(-np.cumsum(rate.sum(axis=-1) * years, axis=-1))[:, -seen:]
     removed = pending + weight[:, None, None] * took_effect
     other, quiet = weight[:, None] * other, quiet * (0.0 if ongoing.kind else 1.0)
     challenged = np.maximum(1.0 - removed.sum(axis=-1) - other - quiet, 0.0)  # rounding may leave less than nothing
-    probability = np.stack([removed[..., 0], removed[..., 1], other, challenged, quiet], axis=-1)
-    return probability, _attempts(challenge, leaving, years, ongoing, weight)
+    return np.stack([removed[..., 0], removed[..., 1], other, challenged, quiet], axis=-1)
 
 
 def occurrence(rate: Any, success: Any, length: Length, pending: Any, years: Any) -> dict[str, Any]:

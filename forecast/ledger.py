@@ -24,6 +24,7 @@ COLUMNS = (
 )  # fmt: skip
 EARLIER_COLUMNS = COLUMNS[:-1]  # of ledgers begun before fits had digests; their rows keep their own digests
 KEY = ("country", "outcome", "as_of", "horizon_end", "data_digest", "spec_digest", "version")
+ABOUT = ("issued_on", "as_of", "leader", "horizon_end", "spec", "data_digest", "spec_digest", "version")
 NUMBERS = ("probability", "p05", "p25", "p75", "p95")
 START = "0" * 64
 
@@ -81,6 +82,11 @@ def _row_digest(row: dict[str, str]) -> str:
     return digest({name: row[name] for name in names})
 
 
+def source_of(facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what tells the answers of one fit from those of another: data, spec and version."""
+    return facts["data_digest"], facts["spec_digest"], facts["versions"]["regime-forecast"]
+
+
 def issues_before(rows: Sequence[dict[str, str]], question: Question, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what was issued before about the country and horizon of a question, oldest first.
 
@@ -90,9 +96,9 @@ def issues_before(rows: Sequence[dict[str, str]], question: Question, facts: Map
     Returns
     -------
     list of dict
-        ``issued_on``, ``as_of``, ``leader``, ``horizon_end``, ``outcomes``: outcome to probability and intervals.
+        What `ABOUT` names, and ``outcomes``: outcome to probability and intervals.
     """
-    same = (facts["data_digest"], facts["spec_digest"], facts["versions"]["regime-forecast"])
+    same = source_of(facts)
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         key = (row["data_digest"], row["spec_digest"], row["version"])
@@ -100,7 +106,7 @@ def issues_before(rows: Sequence[dict[str, str]], question: Question, facts: Map
             continue
         if row["as_of"] > str(question.as_of) or (key == same and row["as_of"] == str(question.as_of)):
             continue
-        about = {name: row[name] for name in ("issued_on", "as_of", "leader", "horizon_end", "spec")}
+        about = {name: row[name] for name in ABOUT}
         issue = found.setdefault((row["as_of"], *key), {**about, "outcomes": {}})
         issue["outcomes"][row["outcome"]] = {name: float(row[name]) for name in NUMBERS}
     whole = [issue for issue in found.values() if set(issue["outcomes"]) == set(OUTCOMES)]

@@ -10,10 +10,8 @@ from typing import Any
 from forecast.drawing import LABELS, draw_interval, draw_spark
 from forecast.files import write_atomically
 from forecast.pages import templates
-from forecast.report import FORMAT, all_numbers
+from forecast.report import FORMAT, NOTICED, all_numbers
 from forecast.schema import OUTCOMES
-
-NOTICED = 0.0005  # a smaller change is shown as none
 
 
 def gather(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -94,7 +92,8 @@ def make_overview(reports: Mapping[str, Mapping[str, Any]], template_folder: Pat
 
 
 def _top(leaders: Sequence[Mapping[str, Any]], name: str) -> float:
-    return max((own["outcomes"][name]["p95"] for own in leaders), default=1.0)
+    """Return the end of an outcome's scale; where no leader can have it, of a whole scale."""
+    return max((own["outcomes"][name]["p95"] for own in leaders), default=0.0) or 1.0
 
 
 def write_overview(reports: Mapping[str, Mapping[str, Any]], folder: Path, template_folder: Path | None = None) -> Path:

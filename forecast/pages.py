@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ DARK = {
 }  # fmt: skip
 
 
+@lru_cache
 def templates(folder: Path | None = None) -> jinja2.Environment:
     """Return the template environment: everything is escaped, and a missing value is an error.
 
@@ -40,9 +42,10 @@ def templates(folder: Path | None = None) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": lambda value: "-" if value is None else f"{100 * value:.1f}%",
+        "percent": lambda value: "-" if value is None else ">99.9%" if 0.9995 <= value < 1 else f"{100 * value:.1f}%",
         "probability": lambda value: "-" if value is None else percent(value),
-        "points": _points,
+        "points": points,
+        "digits": _digits,
         "number": lambda value: "-" if value is None else f"{value:.2f}",
         "cell": _markdown_cell,
         "csp_hash": csp_hash,
@@ -52,7 +55,14 @@ def templates(folder: Path | None = None) -> jinja2.Environment:
     return environment
 
 
-def _points(difference: float) -> str:
+def _digits(value: float | None) -> str:
+    """Return a ratio to two digits."""
+    if value is None:
+        return "-"
+    return "<0.01" if 0 < value < 0.01 else f"{float(f'{value:.2g}'):,g}"
+
+
+def points(difference: float) -> str:
     """Return a difference of probabilities in percentage points; what rounds to nothing has no sign."""
     text = f"{100 * difference:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")

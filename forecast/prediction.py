@@ -7,7 +7,7 @@ is parameters, coding or paths is found by switching the parts off.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -23,13 +23,16 @@ from forecast.errors import GateError, UsageError
 from forecast.hazards import (
     Index,
     Stages,
+    Wiring,
     build_stages,
     log_hazard,
+    onset_weight,
+    products,
     removal_probability,
     result_score,
     true_values,
 )
-from forecast.incidence import Length, Ongoing, arrivals, incidence
+from forecast.incidence import Length, Ongoing, arrivals, incidence, incidence_at_end
 from forecast.inference import Fit
 from forecast.schema import KINDS, OUTCOMES
 from forecast.spec import DECADE, Gate
@@ -209,10 +212,10 @@ class Outlook:
 
 def look_ahead(fit: Fit, data: Data, question: Question) -> Outlook:
     """Return the outlook of a question under the scales of a fit."""
-    moments = future_moments(data, question)
     names = list(fit.design.indexes["indicator"])
     scaling = fit.design[["location", "scale", "sd"]].to_dataframe()
     about = (data, question.country, question.spell, question.as_of, question.horizon)
+    moments = _moments(*about)
     columns = [rescale(*_measured(*about, name), scaling.loc[name]) for name in names]
     centre, spread = (np.stack([column[part] for column in columns], axis=1) for part in (0, 1))
     low, high = _ranges(data, names)
@@ -299,13 +302,58 @@ def respond(fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, 
     return _labelled(fit, question, probability, attempt)
 
 
-def future_moments(data: Data, question: Question) -> pd.DataFrame:
-    """Return one line per month of the horizon, in the form that `design.measure` takes."""
-    return _moments(data, question.country, question.spell, question.as_of, question.horizon).copy()
+def respond_each(
+    fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, cases: Sequence[tuple[str, float]]
+) -> Any:
+    """Return the probabilities at the horizon's end with one more indicator set in each case.
+
+    They are those of `respond`, many times faster: only the terms that hold the indicator are computed anew.
+
+    Parameters
+    ----------
+    cases : sequence of (str, float)
+        An indicator and its value.
+
+    Returns
+    -------
+    array (case x draw x outcome)
+    """
+    parameters, index, stages = parts.parameters, parts.index, parts.stages
+    x = indicator_paths(fit, outlook, question, parts)
+    rates, scores = log_hazard(parameters, x, index, stages), result_score(parameters, x, index.group, stages)
+    weights = onset_weight(parameters, index.group, stages), parameters["result_beta"][:, None, :]
+    names = list(fit.design.indexes["indicator"])
+    found = np.empty((len(cases), len(x), len(OUTCOMES)))
+    for answered, (name, value) in zip(found, cases, strict=True):
+        place, moved = names.index(name), x.copy()
+        moved[..., place] = _scaled(fit, place, value)
+        rate = np.exp(rates + _difference(moved, x, place, stages.onset, weights[0]))
+        score = scores + _difference(moved, x, place, stages.result, weights[1])
+        success = removal_probability(score, parameters["cutpoints"])
+        answered[:] = incidence_at_end(rate, success, parts.length, outlook.ongoing, outlook.years, parts.arrivals)
+    return found
+
+
+def _difference(moved: Any, x: Any, place: int, wiring: Wiring, weight: Any) -> Any:
+    """Return what a change of one indicator adds to the log rates or scores of a stage."""
+    terms = np.flatnonzero((wiring.first == place) | (wiring.second == place))
+    part = Wiring(wiring.first[terms], wiring.second[terms], wiring.target[terms])
+    return ((products(moved, part) - products(x, part)) * weight[..., terms]) @ part.target
+
+
+def _scaled(fit: Fit, place: int, value: float) -> float:
+    location, scale = (float(fit.design[part].to_numpy()[place]) for part in ("location", "scale"))
+    return (value - location) / scale
+
+
+def latest_value(data: Data, question: Question, name: str) -> float:
+    """Return an indicator's value on the as-of day, in the codebook's units."""
+    return float(_measured(data, question.country, question.spell, question.as_of, question.horizon, name)[0][0])
 
 
 @lru_cache(maxsize=64)
 def _moments(data: Data, country: str, spell: str, as_of: date, horizon: int) -> pd.DataFrame:
+    """Return one line per month of the horizon, in the form that `design.measure` takes."""
     ends = month_ends(as_of, horizon)
     starts = pd.DatetimeIndex([pd.Timestamp(as_of), *ends[:-1]])
     leader = data.leaders.set_index("spell_id").loc[spell]
@@ -342,7 +390,7 @@ def _index_months(
     A new calendar period continues the random walk, a new group or country comes from its population, and
     a new spell has a fresh coding error.
     """
-    design, months, grown = fit.design, len(periods), dict(parameters)
+    design, grown = fit.design, dict(parameters)
     period, grown["period_effect"] = walk_periods(design, periods, parameters, rng)
     country = _level(design, "country", question.country)
     if country is None:
@@ -353,7 +401,8 @@ def _index_months(
         _, grown["result_group_effect"] = _drawn(parameters, "result_group_effect", rng)
         if "group_slope" in parameters:
             _, grown["group_slope"] = _drawn(parameters, "group_slope", rng)
-    return Index(period, np.full(months, group), np.full(months, country), None), fill_absent(grown)
+    # One country and group for all months: the terms that they decide are computed once.
+    return Index(period, np.array([group]), np.array([country]), None), fill_absent(grown)
 
 
 def _level(design: xr.Dataset, level: str, label: str) -> int | None:
@@ -383,8 +432,8 @@ def indicator_paths(fit: Fit, outlook: Outlook, question: Question, parts: Ingre
     names = list(fit.design.indexes["indicator"])
     centre, spread, step = outlook.centre.copy(), outlook.spread * coding, outlook.step.copy()
     for name in set(question.settings) & set(names):
-        place, scaling = names.index(name), fit.design.sel(indicator=name)
-        centre[:, place] = (question.settings[name] - float(scaling["location"])) / float(scaling["scale"])
+        place = names.index(name)
+        centre[:, place] = _scaled(fit, place, question.settings[name])
         spread[:, place] = step[place] = 0.0
     x = true_values(centre, spread, parts.error, parts.stages.latent)
     if parts.noise is None:
@@ -423,6 +472,7 @@ def volatility(data: Data, name: str) -> float:
     return float(np.sqrt(squares / years)) if years else 0.0
 
 
+@lru_cache(maxsize=1024)
 def _monthly_step(data: Data, country: str, name: str) -> float:
     """Return the standard deviation of an indicator's move in a month, in the codebook's units."""
     if name == ONE or _absent(data, country, name):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from forecast.changes import explain_issue
 from forecast.data import Data
+from forecast.engine import Job, Where, local_workers, read_result, run_jobs, shared_by_all
+from forecast.errors import GateError
 from forecast.inference import Fit
-from forecast.ledger import append_rows, issues_before, read_ledger, rows_of
+from forecast.ledger import append_rows, issues_before, read_ledger, rows_of, source_of
 from forecast.overview import write_overview
-from forecast.prediction import Forecast, Question, answer, look_ahead, thinned
-from forecast.report import Report, is_current, make_report, read_twin, report_path, save_report
+from forecast.prediction import Forecast, Question, answer, ask, look_ahead, thinned
+from forecast.report import Past, Report, is_current, make_report, read_twin, report_path, save_report
+from forecast.track_record import describe_record
 
 WORKERS = 2
 Made = tuple[Report, list[dict[str, str]]]
@@ -37,7 +39,9 @@ def publish(
     data: Data,
     questions: Sequence[Question],
     reports: Path,
+    build: Path,
     *,
+    split: Collection[str] = (),
     recorded: bool = True,
     template_folder: Path | None = None,
     progress: bool = False,
@@ -46,6 +50,10 @@ def publish(
 
     Parameters
     ----------
+    reports, build : Path
+        Folders of the pages and the ledger, and of what is kept.
+    split : collection of str
+        Countries whose change since an issue of an earlier day is split by cause, which takes a minute or two; what was split before is kept.
     recorded : bool
         Append the answers to the ledger of issued forecasts.
     template_folder : Path, optional
@@ -59,13 +67,12 @@ def publish(
     """
     fit.require_gate()
     pages = {question.country: report_path(reports, question) for question in questions}
-    rows = read_ledger(reports / "ledger.csv")
-    issues = {question.country: issues_before(rows, question, fit.provenance) for question in questions}
+    past = look_back(fit, data, questions, reports, build, split=split, progress=progress)
     stale = [
         question for question in questions
-        if template_folder or not is_current(fit, question, pages[question.country], issues[question.country])
+        if template_folder or not is_current(fit, question, pages[question.country], past[question.country])
     ]  # fmt: skip
-    work = _Work(fit, data, issues, template_folder)
+    work = _Work(fit, data, past, template_folder)
     made = _make_all(work, stale, progress=progress)
     fresh = [row for _, own in made for row in own] if recorded else []
     appended = append_rows(fresh, reports / "ledger.csv") if fresh else 0
@@ -82,7 +89,7 @@ class _Work:
 
     fit: Fit
     data: Data
-    issues: dict[str, list[dict[str, Any]]]
+    past: dict[str, Past]
     template_folder: Path | None
 
 
@@ -92,27 +99,69 @@ def _make_all(work: _Work, questions: list[Question], *, progress: bool) -> list
     from rich.console import Console
     from rich.progress import track
 
-    # Fresh processes: the threads of the sampler and of BLAS do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    workers = min(WORKERS, len(questions))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_remember, initargs=(work,)) as pool:
+    with local_workers(min(WORKERS, len(questions)), work) as pool:
         jobs = pool.map(_make, questions)
         shown = track(jobs, "reports", total=len(questions), console=Console(stderr=True)) if progress else jobs
         return list(shown)
 
 
-_shared: dict[str, _Work] = {}
-
-
-def _remember(work: _Work) -> None:
-    _shared["work"] = work
-
-
 def _make(question: Question) -> Made:
-    work = _shared["work"]
+    work: _Work = shared_by_all()
     forecast = answer_question(work.fit, work.data, question)
-    report = make_report(work.fit, work.data, forecast, work.template_folder, work.issues[question.country])
+    report = make_report(work.fit, work.data, forecast, work.template_folder, work.past[question.country])
     return report, rows_of(forecast, work.fit, date.today()) if not question.settings else []
+
+
+def look_back(
+    fit: Fit,
+    data: Data,
+    questions: Sequence[Question],
+    reports: Path,
+    build: Path,
+    *,
+    split: Collection[str] = (),
+    progress: bool = False,
+) -> dict[str, Past]:
+    """Return what was issued before about each country, with the causes of the change since the last time where they are known.
+
+    Raises
+    ------
+    GateError
+        When a change could not be split.
+    """
+    rows = read_ledger(reports / "ledger.csv")
+    issues = {q.country: [] if q.settings else issues_before(rows, q, fit.provenance) for q in questions}
+    earlier = [q for q in questions if issues[q.country] and _of_earlier_day(issues[q.country][-1], q)]
+    jobs = {q.country: _job(fit, q, issues[q.country][-1]) for q in earlier}
+    wanted, folder = [job for country, job in jobs.items() if country in split], build / "changes"
+    failures = wanted and run_jobs(_split, wanted, folder, (fit, data, build), Where(WORKERS), progress=progress)[1]
+    if failures:
+        raise GateError(f"{failures[0].job.name} could not be split by cause: {failures[0].message}")
+    for country, job in jobs.items():
+        if causes := read_result(folder, job):
+            issues[country][-1]["causes"] = causes
+    # Its own answers are no record of a report yet: or else recording them would make it stale.
+    source = source_of(fit.provenance)
+    record = describe_record(
+        [row for row in rows if (row["data_digest"], row["spec_digest"], row["version"]) != source], data
+    )
+    return {country: Past(own, record) for country, own in issues.items()}
+
+
+def _of_earlier_day(issue: dict[str, Any], question: Question) -> bool:
+    return bool(issue["leader"] == question.leader and issue["as_of"] < str(question.as_of))
+
+
+def _job(fit: Fit, question: Question, issue: dict[str, Any]) -> Job:
+    facts = {name: fit.provenance[name] for name in ("data_digest", "spec_digest", "versions")}
+    asked = {"country": question.country, "horizon": question.horizon}
+    return Job(f"{question.country} since {issue['as_of']}", {**asked, "fit": facts, "issue": issue})
+
+
+def _split(shared: tuple[Fit, Data, Path], job: Job) -> Any:
+    fit, data, build = shared
+    question = ask(data, job.facts["country"], job.facts["horizon"])
+    return explain_issue(fit, data, answer_question(fit, data, question), job.facts["issue"], build)
 
 
 def answer_question(fit: Fit, data: Data, question: Question) -> Forecast:

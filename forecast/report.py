@@ -15,19 +15,21 @@ import numpy as np
 import pandas as pd
 
 from forecast import drawing
+from forecast.changes import NOISE, Parts, explain_issue
 from forecast.claims import evaluate_claims
 from forecast.data import Data
-from forecast.design import read_indicator
 from forecast.drawing import LABELS, of_hundred
 from forecast.explanation import base_rates, drivers, nearest_analogues, spread_shares, swings, what_followed
 from forecast.explorer import build_explorer
 from forecast.files import digest, write_atomically
 from forecast.inference import Fit
-from forecast.pages import templates
-from forecast.prediction import Forecast, Question, future_moments, require_mixed, summarise, summarise_draws
+from forecast.pages import points, templates
+from forecast.prediction import Forecast, Question, latest_value, require_mixed, summarise, summarise_draws
+from forecast.schema import OUTCOMES
 
 FORMAT = 2
 HISTORY_YEARS = 15
+NOTICED = 0.0005  # a smaller change is shown as none
 RESOLUTION = {
     "coup": "the leader loses office through an overt attempt by people inside the state apparatus",
     "revolution": "the leader loses office through a mass campaign, unarmed or armed, aimed at removal",
@@ -44,6 +46,25 @@ LIMITS = (
     "Effects are associations in the historical record. They do not say what would follow if someone changed an indicator.",
 )
 Issues = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was issued before.
+
+    Attributes
+    ----------
+    issues : sequence of mapping
+        About the same question (`ledger.issues_before`); the last one may have ``causes``, what `changes.explain_issue` returned.
+    record : dict, optional
+        How all issued forecasts have done (`track_record.describe_record`).
+    """
+
+    issues: Issues = ()
+    record: dict[str, Any] | None = None
+
+
+NOTHING = Past()
 
 
 def in_words(probability: float, low: float, high: float) -> str:
@@ -70,25 +91,22 @@ def one_in(probability: float) -> str:
 
     Examples
     --------
-    >>> one_in(0.0142), one_in(0.6), one_in(0.97), one_in(0.000002)
-    ('1 in 70', '6 in 10', '97 in 100', 'under 1 in 10,000')
+    >>> one_in(0.0142), one_in(0.86), one_in(0.997), one_in(0.000002)
+    ('1 in 70', '86 in 100', 'over 99 in 100', 'under 1 in 10,000')
     """
     if probability < 0.0001:
         return "under 1 in 10,000"
-    if probability >= 0.95:
-        return f"{100 * probability:.0f} in 100" if probability < 0.995 else "over 99 in 100"
     if probability >= 0.15:
-        return f"{10 * probability:.0f} in 10"
+        return f"{_of_hundred(probability)} in 100"
     return f"1 in {int(float(f'{1 / probability:.2g}')):,}"
 
 
-def assemble(fit: Fit, data: Data, forecast: Forecast, issues: Issues = ()) -> dict[str, Any]:
+def assemble(fit: Fit, data: Data, forecast: Forecast, past: Past = NOTHING) -> dict[str, Any]:
     """Return every number and text of a report as plain JSON values.
 
     Parameters
     ----------
-    issues : sequence of mapping
-        What was issued before (`ledger.issues_before`).
+    past : Past
 
     Raises
     ------
@@ -100,7 +118,7 @@ def assemble(fit: Fit, data: Data, forecast: Forecast, issues: Issues = ()) -> d
     question = forecast.question
     labels = {name: entry.label for name, entry in data.codebook.indicators.items()}
     outcomes, stay = _outcomes(forecast), _in_office(forecast)
-    history = [*issues, _this_issue(question, outcomes)]
+    history = [*past.issues, _this_issue(question, outcomes)]
     return {
         "format": FORMAT,
         "question": _question(question),
@@ -110,17 +128,17 @@ def assemble(fit: Fit, data: Data, forecast: Forecast, issues: Issues = ()) -> d
         "attempts": _records(summarise_draws(forecast.attempt.isel(month=-1), "kind")),
         "incidence": _incidence(forecast),
         "base_rates": _base_rates(data, fit, question),
-        "change": _change(history),
-        "history": [{**issue, "label": _issue_label(issue)} for issue in history],
+        "change": _change(history, _causes(fit, data, forecast, past.issues, labels)),
+        "history": [_shown(issue, str(question.as_of)) for issue in history],
         "drivers": _records(drivers(fit, data, question), labels),
         "swings": _records(swings(fit, data, question), labels),
         "analogues": _analogues(fit, data, question, labels),
         "shares": _records(spread_shares(fit, data, question)),
         "claims": _records(evaluate_claims(fit, data, forecast)),
-        "track_record": None,
-        "challenges": _challenges(data, question.country),
+        "track_record": past.record,
+        "challenges": list_challenges(data, question.country),
         "readings": _readings(data, question.country, labels),
-        "reading_history": _reading_history(data, question, labels),
+        "reading_history": reading_history(data, question.country, _since(question.as_of), str(question.as_of)),
         "limits": list(LIMITS),
         "diagnostics": {"rhat": fit.diagnostics.rhat[0], "ess_bulk": fit.diagnostics.ess_bulk[0], "ess_tail": fit.diagnostics.ess_tail[0], "divergences": fit.diagnostics.divergences},
         "provenance": dict(forecast.provenance),
@@ -182,8 +200,7 @@ def _verdict(
     end = forecast.probability.isel(month=-1)
     first = float((end.sel(outcome="coup") > end.sel(outcome="revolution")).mean())
     if 0.05 <= first <= 0.95:
-        likelier = "coup" if first >= 0.5 else "revolution"
-        order = f"Which of the two is likelier is open: a {likelier}, in {100 * max(first, 1 - first):.0f}% of the model's draws."
+        order = f"Which of the two is likelier is open: a coup in {100 * first:.0f}% of the model's draws, a revolution in the others."
     else:
         order = (
             f"A {'coup' if first > 0.5 else 'revolution'} is the likelier of the two in over 95% of the model's draws."
@@ -191,7 +208,7 @@ def _verdict(
     return {
         "sentence": f"In {_of_hundred(stay['probability'], 'about ')} of 100 futures (90% interval: {_of_hundred(stay['p05'])} to {_of_hundred(stay['p95'])}) "
         f"{question.leader} is in office on {_day(question.end)}.",
-        "removal": f"A revolution comes first in {revolution['words'].replace(' in 100', ' of 100', 1)}, a coup in {coup['words'].replace(' in 100', ' of 100', 1)}.",
+        "removal": f"Removed by a revolution: {revolution['words']}. By a coup: {coup['words']}.",
         "order": order,
         "coup_over_revolution": first,
     }  # fmt: skip
@@ -223,10 +240,9 @@ def _incidence(forecast: Forecast) -> list[dict[str, Any]]:
 def _base_rates(data: Data, fit: Fit, question: Question) -> list[dict[str, Any]]:
     """Return removals in the reference classes, by leader-year and over as long as the horizon."""
     lines = _records(base_rates(data, fit.design, question.group))
-    now = future_moments(data, question).iloc[:1]
-    at_war = "war_burden" in data.codebook.indicators and bool(read_indicator(data, "war_burden", now)[0][0] > 0)
+    at_war = "war_burden" in data.codebook.indicators and latest_value(data, question, "war_burden") > 0
     for line in lines:
-        line["applies"] = line["reference class"] != "state at war" or at_war
+        line["applies"] = line["reference class"] != "leaders at war" or at_war
         for kind, count in (("coup", line["coups"]), ("revolution", line["revolutions"])):
             rate = count / line["leader-years"] if line["leader-years"] else None
             line[f"{kind}_per_100"] = None if rate is None else 100 * rate
@@ -242,29 +258,66 @@ def _this_issue(question: Question, outcomes: list[dict[str, Any]]) -> dict[str,
     }  # fmt: skip
 
 
-def _issue_label(issue: Mapping[str, Any]) -> str:
-    return "this issue" if issue["issued_on"] is None else str(issue["issued_on"])
+def _shown(issue: Mapping[str, Any], as_of: str) -> dict[str, Any]:
+    """Return an issue with what to call it: the day it was seen from, or issued on where that is today's."""
+    label = "this issue"
+    if issue["issued_on"] is not None:
+        label = issue["issued_on"] if issue["as_of"] == as_of else issue["as_of"]
+    shown = ("issued_on", "as_of", "leader", "horizon_end", "spec", "outcomes")
+    return {**{name: issue[name] for name in shown}, "label": label}
 
 
-def _change(history: Issues) -> dict[str, Any] | None:
-    """Return the difference to the issue before; None for the first.
+def _causes(
+    fit: Fit, data: Data, forecast: Forecast, issues: Issues, labels: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the parts of the difference to the last issue; none where it is of another day and was not split before."""
+    if not issues or issues[-1]["leader"] != forecast.question.leader:
+        return []
+    last = issues[-1]
+    parts = last.get("causes") or {}
+    if last["as_of"] == str(forecast.question.as_of):
+        parts = explain_issue(fit, data, forecast, last)
+    return [
+        {"cause": f"new readings: {labels[name]}" if name in labels else name, **part}
+        for name, part in _folded(parts).items()
+    ]
 
-    ``causes`` is for the parts of it that new readings, new cases and a new model account for.
-    """
+
+def _folded(parts: Parts) -> Parts:
+    """Return the parts of a change with those that cannot be seen in any outcome added up in one."""
+    small = [name for name, part in parts.items() if name != NOISE and max(map(abs, part.values())) < NOTICED]
+    if len(small) < 2:
+        return parts
+    together = {outcome: sum(parts[name][outcome] for name in small) for outcome in OUTCOMES}
+    kept = {name: part for name, part in parts.items() if name not in (*small, NOISE)}
+    return {**kept, f"{len(small)} smaller parts": together, NOISE: parts[NOISE]}
+
+
+def _change(history: Issues, causes: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the difference to the issue before; None for the first."""
     if len(history) < 2 or history[-1]["leader"] != history[-2]["leader"]:
         return None
     before, now = history[-2], history[-1]
-    return {
-        "issued_on": before["issued_on"], "as_of": before["as_of"], "horizon_end": before["horizon_end"],
-        "outcomes": [
-            {
-                "outcome": name, "label": LABELS[name], "before": before["outcomes"][name]["probability"], "now": line["probability"],
-                "difference": line["probability"] - before["outcomes"][name]["probability"],
-            }
-            for name, line in now["outcomes"].items()
-        ],
-        "causes": [],
-    }  # fmt: skip
+    about = {name: before[name] for name in ("issued_on", "as_of", "horizon_end")}
+    outcomes = []
+    for name, line in now["outcomes"].items():
+        was, is_now = before["outcomes"][name]["probability"], line["probability"]
+        moved = {
+            "before": was,
+            "now": is_now,
+            "difference": is_now - was,
+            "mainly": _main_cause(causes, name, is_now - was),
+        }
+        outcomes.append({"outcome": name, "label": LABELS[name], **moved})
+    return {**about, "outcomes": outcomes, "causes": causes}
+
+
+def _main_cause(causes: list[dict[str, Any]], outcome: str, change: float) -> str | None:
+    """Return the largest part of a change in its direction, in words; None where no parts are known or no change is seen."""
+    largest = max(causes, key=lambda part: part[outcome] * np.sign(change), default=None)
+    if largest is None or abs(change) < NOTICED:
+        return None
+    return f"{largest['cause']} ({points(largest[outcome])})"
 
 
 def _analogues(fit: Fit, data: Data, question: Question, labels: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -282,11 +335,12 @@ def _analogues(fit: Fit, data: Data, question: Question, labels: Mapping[str, st
     return lines
 
 
-def _challenges(data: Data, country: str) -> list[dict[str, Any]]:
+def list_challenges(data: Data, country: str) -> list[dict[str, Any]]:
+    """Return a country's challenges, the latest first."""
     own = data.events[data.events["country"] == country].sort_values("start", ascending=False)
     return [
         {"name": row.name, "kind": row.kind.replace("_", " "), "start": str(row.start.date()), "end": "" if pd.isna(row.end) else str(row.end.date()), "result": row.result}
-        for row in own.rename(columns={"name": "title"}).assign(name=own["name"]).itertuples(index=False)
+        for row in own.itertuples(index=False)
     ]  # fmt: skip
 
 
@@ -299,29 +353,31 @@ def _readings(data: Data, country: str, labels: Mapping[str, str]) -> list[dict[
     ]  # fmt: skip
 
 
-def _reading_history(data: Data, question: Question, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return each coder's readings of the last years: those of the span, and the one in force when it begins."""
-    since = pd.Timestamp(question.as_of) - pd.DateOffset(years=HISTORY_YEARS)
-    own = data.indicators[data.indicators["country"] == question.country].sort_values("observed_on", kind="stable")
-    own = own[own["observed_on"] <= pd.Timestamp(question.as_of)]
-    found = []
-    for name, entry in data.codebook.indicators.items():
-        coders = []
-        for coder, lines in own[own["indicator"] == name].groupby("coder"):
-            shown = lines[lines["observed_on"].shift(-1) > since]
-            shown = pd.concat([shown, lines.tail(1)]).drop_duplicates()
-            days = shown["observed_on"].clip(lower=since).dt.date.astype(str)
-            points = [list(point) for point in zip(days, shown["value"], shown["low"], shown["high"], strict=True)]
-            coders.append({"coder": str(coder), "points": points})
-        if coders:
-            found.append({"indicator": name, "label": labels[name], "range": list(entry.range), "coders": coders})
-    return found
+def reading_history(data: Data, country: str, since: str, until: str) -> list[dict[str, Any]]:
+    """Return each coder's readings of a span: those of its days, and the one in force when it begins."""
+    first, last = pd.Timestamp(since), pd.Timestamp(until)
+    own = data.indicators[data.indicators["country"] == country].sort_values("observed_on", kind="stable")
+    coders: dict[str, list[dict[str, Any]]] = {}
+    for (name, coder), lines in own[own["observed_on"] <= last].groupby(["indicator", "coder"]):
+        shown = lines.iloc[max(int((lines["observed_on"] <= first).sum()) - 1, 0) :]
+        days = shown["observed_on"].clip(lower=first).dt.date.astype(str)
+        points = [list(point) for point in zip(days, shown["value"], shown["low"], shown["high"], strict=True)]
+        coders.setdefault(name, []).append({"coder": str(coder), "points": points})
+    return [
+        {"indicator": name, "label": entry.label, "range": list(entry.range), "coders": coders[name]}
+        for name, entry in data.codebook.indicators.items()
+        if name in coders
+    ]
+
+
+def _since(as_of: Any) -> str:
+    """Return the first day of the history that a report shows."""
+    return str((pd.Timestamp(as_of) - pd.DateOffset(years=HISTORY_YEARS)).date())
 
 
 def figures(content: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the report's figures, each as the panels that it consists of."""
     question = content["question"]
-    since = str((pd.Timestamp(question["as_of"]) - pd.DateOffset(years=HISTORY_YEARS)).date())
     drawn = {
         "futures": [drawing.draw_futures(content["outcomes"])],
         "outcomes": [drawing.draw_outcomes(content["outcomes"])],
@@ -330,7 +386,9 @@ def figures(content: Mapping[str, Any]) -> dict[str, list[str]]:
         "drivers": [drawing.draw_drivers(content["drivers"])],
         "swings": drawing.draw_swings(content["swings"]) if content["swings"] else [],
         "shares": [drawing.draw_shares(content["shares"])],
-        "readings": drawing.draw_readings(content["reading_history"], content["challenges"], since, question["as_of"]),
+        "readings": drawing.draw_readings(
+            content["reading_history"], content["challenges"], _since(question["as_of"]), question["as_of"]
+        ),
     }
     return {name: panels for name, panels in drawn.items() if panels}
 
@@ -350,16 +408,16 @@ def report_path(reports: Path, question: Question) -> Path:
     return reports / str(question.as_of) / f"{name}.html"
 
 
-def report_key(fit: Fit, question: Question, issues: Issues = ()) -> str:
+def report_key(fit: Fit, question: Question, past: Past = NOTHING) -> str:
     """Return a digest of everything that a report is made from."""
     facts = fit.provenance
     claims = fit.spec.model_dump()["claims"]
     made_from = [facts["data_digest"], facts["spec_digest"], facts["versions"], claims, vars(question), FORMAT]
-    return digest([*made_from, list(issues)])
+    return digest([*made_from, list(past.issues), past.record])
 
 
 def make_report(
-    fit: Fit, data: Data, forecast: Forecast, template_folder: Path | None = None, issues: Issues = ()
+    fit: Fit, data: Data, forecast: Forecast, template_folder: Path | None = None, past: Past = NOTHING
 ) -> Report:
     """Return the report of a forecast.
 
@@ -367,8 +425,7 @@ def make_report(
     ----------
     template_folder : Path, optional
         Templates of the same names in it take precedence.
-    issues : sequence of mapping
-        What was issued before (`ledger.issues_before`).
+    past : Past
 
     Raises
     ------
@@ -376,7 +433,10 @@ def make_report(
         When the diagnostics gate is not met.
     """
     question = forecast.question
-    content = {"key": report_key(fit, question, issues), **assemble(fit, data, forecast, issues)}
+    content = {
+        "key": report_key(fit, question, past),
+        **assemble(fit, data, forecast, past),
+    }
     environment = templates(template_folder)
     page = environment.get_template("report.html.j2").render(
         **content, figures=figures(content), explorer=build_explorer(fit, data, question)
@@ -421,10 +481,10 @@ def _name_of(part: Any, place: int) -> str:
 
 
 def write_report(
-    fit: Fit, data: Data, forecast: Forecast, path: Path, template_folder: Path | None = None, issues: Issues = ()
+    fit: Fit, data: Data, forecast: Forecast, path: Path, template_folder: Path | None = None, past: Past = NOTHING
 ) -> Report:
     """Make and save the report of a forecast; nothing is written when the gate is not met."""
-    report = make_report(fit, data, forecast, template_folder, issues)
+    report = make_report(fit, data, forecast, template_folder, past)
     save_report(report, path)
     return report
 
@@ -435,12 +495,12 @@ def read_twin(path: Path) -> dict[str, Any]:
     return content
 
 
-def is_current(fit: Fit, question: Question, path: Path, issues: Issues = ()) -> bool:
-    """Return whether the report at a path is whole and was made from the same fit, question, issues and version."""
+def is_current(fit: Fit, question: Question, path: Path, past: Past = NOTHING) -> bool:
+    """Return whether the report at a path is whole and was made from the same fit, question, record and version."""
     if not all(path.with_suffix(suffix).exists() for suffix in (".html", ".md", ".csv", ".json")):
         return False
     try:
         twin = read_twin(path)
     except ValueError:  # not JSON, or not even text
         return False
-    return isinstance(twin, dict) and twin.get("key") == report_key(fit, question, issues)
+    return isinstance(twin, dict) and twin.get("key") == report_key(fit, question, past)

@@ -186,3 +186,26 @@ def score_record(ledger: Sequence[dict[str, str]], data: Data, others: pd.DataFr
     scored = score_answers(add_references(resolved, data, others))
     apart = resolved[resolved["due"] & resolved["observed"].isna()]
     return {"answers": resolved, "scored": scored, "summary": summarise_scores(scored), "apart": apart}
+
+
+def describe_record(ledger: Sequence[dict[str, str]], data: Data) -> dict[str, Any] | None:
+    """Return in JSON values how the answers that were issued before the end of a view have done; None where there are none.
+
+    Returns
+    -------
+    dict
+        ``issued`` and ``scored`` answers, ``next_due`` (a day, or None), and ``models``: mean losses and skill, ours and climatology.
+    """
+    known = [row for row in ledger if row["as_of"] <= str(data.known_to)]
+    if not known:
+        return None
+    found = score_record(known, data)
+    later, scored = found["answers"][~found["answers"]["due"]], found["scored"]
+    models = found["summary"].reset_index().to_dict("records") if len(scored) else []
+    days = later["horizon_end"].astype("str")
+    return {
+        "issued": len(found["answers"]),
+        "scored": len(scored[scored["model"] != "climatology"]),
+        "next_due": days.min() if len(days) else None,
+        "models": [{name: None if pd.isna(value) else value for name, value in line.items()} for line in models],
+    }

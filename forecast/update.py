@@ -313,15 +313,21 @@ def _note_of(path: Path) -> Path:
     return path.with_suffix(".update.json")
 
 
+def kept_sample(build: Path, data: Data, spec: Spec) -> Fit | None:
+    """Return the sampled fit of a view if it is kept, or the latest one before it."""
+    own = fit_path(build, data, spec)
+    whole = own.exists() and _may_start_from(peek(own), spec)
+    path = own if whole else latest_fit(build, spec, data.known_to)
+    return load_fit(path) if path else None
+
+
 def sampled_fit(build: Path, data: Data, spec: Spec, *, progress: bool = False) -> Fit:
     """Return the sampled fit of a view if it is kept, or the latest one before it, or sample and keep it."""
-    path = fit_path(build, data, spec)
-    if not (path.exists() and _may_start_from(peek(path), spec)):
-        earlier = latest_fit(build, spec, data.known_to)
-        if earlier is None:
-            save_fit(fit(data, spec, progress=progress), path)
-        path = earlier or path
-    return load_fit(path)
+    if (kept := kept_sample(build, data, spec)) is not None:
+        return kept
+    result = fit(data, spec, progress=progress)
+    save_fit(result, fit_path(build, data, spec))
+    return result
 
 
 NAMED = re.compile(r"-(\d{4}-\d{2}-\d{2})-([0-9a-f]{16})\.nc$")

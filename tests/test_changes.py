@@ -7,9 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.changes import EVENTS, NOISE, RECODING, explain_change, preview, recode
+from forecast import publishing
+from forecast.changes import EVENTS, MODEL, NOISE, RECODING, explain_change, explain_issue, preview, recode
+from forecast.engine import _keep
 from forecast.errors import UsageError
+from forecast.ledger import append_rows, rows_of
+from forecast.prediction import answer, ask, look_ahead
+from forecast.publishing import look_back
 from forecast.schema import OUTCOMES
+from forecast.update import reweigh, settle
 
 EARLIER, LATER = "2022-03-31", "2022-06-30"
 
@@ -118,3 +124,61 @@ def test_knowledge_of_today_changes_no_earlier_forecast(root, tiny_data):
     assert later.as_of("2022-12-31").digest == tiny_data.as_of("2022-12-31").digest
     assert later.digest != tiny_data.digest
     assert later.as_of(date(2024, 6, 1)).digest != tiny_data.as_of(date(2024, 6, 1)).digest
+
+
+# --- an issue in the ledger
+
+
+@pytest.fixture(scope="module")
+def now(root, tiny_data):
+    """The forecast of the later day, by weights on the earlier fit."""
+    view = tiny_data.as_of(LATER)
+    fitted = settle(reweigh(root, view), root, view)
+    question = ask(view, "KGZ", 12)
+    return fitted, view, answer(fitted, look_ahead(fitted, view, question), question)
+
+
+def issued(fitted, view, path):
+    """Record the forecast of a view."""
+    question = ask(view, "KGZ", 12)
+    forecast = answer(fitted, look_ahead(fitted, view, question), question)
+    return append_rows(rows_of(forecast, fitted, view.known_to), path)
+
+
+def test_the_change_since_an_issue_is_split_and_kept(root, tiny_data, now, tmp_path, monkeypatch):
+    """Without being asked to, a report shows what was split before and splits nothing."""
+    fitted, view, forecast = now
+    issued(root, tiny_data.as_of(EARLIER), tmp_path / "ledger.csv")
+    monkeypatch.setattr(publishing, "run_jobs", lambda work, jobs, folder, shared, *_, **__: ({}, [job for job in jobs if not _keep(folder, job, work(shared, job))]))  # fmt: skip
+    about = (fitted, view, [forecast.question], tmp_path, tmp_path)
+    assert "causes" not in look_back(*about)["KGZ"].issues[-1]
+    split = look_back(*about, split=["KGZ"])["KGZ"]
+    assert look_back(*about)["KGZ"] == split
+    issue = split.issues[-1]
+    assert list(issue["causes"])[-1] == NOISE
+    assert {EVENTS, "elite_division"} & set(issue["causes"])
+    assert RECODING not in issue["causes"]
+    end = forecast.probability.isel(month=-1).mean(("chain", "draw"))
+    for outcome, line in issue["outcomes"].items():
+        moved = float(end.sel(outcome=outcome)) - line["probability"]
+        # The draws of the settled fit were drawn again from the weighted ones, which is in the noise.
+        assert sum(part[outcome] for part in issue["causes"].values()) == pytest.approx(moved, abs=1e-9)
+    assert split.record["issued"] == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [({"data_digest": "0"}, RECODING), ({"version": "0"}, MODEL), ({"data_digest": "0", "spec_digest": "0"}, f"{RECODING}, and another {MODEL}")],
+)  # fmt: skip
+def test_an_issue_of_the_same_day_differs_by_what_its_digests_say(now, other, name):
+    fitted, view, forecast = now
+    end = forecast.probability.isel(month=-1).mean(("chain", "draw"))
+    facts = fitted.provenance
+    same = {"data_digest": view.digest, "spec_digest": facts["spec_digest"], "version": facts["versions"]["regime-forecast"]}  # fmt: skip
+    moved = {str(outcome): {"probability": float(end.sel(outcome=outcome)) + shift} for outcome, shift in zip(OUTCOMES, (0.05, 0, 0, -0.05, 0), strict=True)}  # fmt: skip
+    issue = {"as_of": LATER, **same, **other, "outcomes": moved}
+    parts = explain_issue(fitted, view, forecast, issue)
+    assert set(parts) == {name, NOISE}
+    assert parts[name]["coup"] == pytest.approx(-0.05)
+    assert parts[name]["revolution"] == 0
+    assert set(explain_issue(fitted, view, forecast, {**issue, **same})) == {NOISE}

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import forecast.inference
+from forecast.changes import NOISE
 from forecast.cli import app
 from forecast.errors import GateError, SpecError
 from forecast.inference import Diagnostics, diagnose, load_fit, save_fit
-from forecast.ledger import record
+from forecast.ledger import append_rows, record, rows_of
 from forecast.prediction import require_mixed
 from forecast.publishing import publish
 from forecast.report import is_current, make_report, report_path, write_report
@@ -146,7 +148,7 @@ def test_nothing_is_reported_when_the_gate_fails(failed, tiny_data, tiny_forecas
 
 def test_nothing_is_published_when_the_gate_fails(failed, tiny_data, tiny_forecast, tmp_path):
     with pytest.raises(GateError):
-        publish(failed, tiny_data, [tiny_forecast.question], tmp_path)
+        publish(failed, tiny_data, [tiny_forecast.question], tmp_path, tmp_path)
     assert nothing_in(tmp_path)
 
 
@@ -157,7 +159,21 @@ def test_nothing_is_published_when_the_gate_fails_though_the_pages_are_there(
     write_report(tiny_fit, tiny_data, tiny_forecast, page)
     assert is_current(failed, tiny_forecast.question, page)
     with pytest.raises(GateError):
-        publish(failed, tiny_data, [tiny_forecast.question], tmp_path)
+        publish(failed, tiny_data, [tiny_forecast.question], tmp_path, tmp_path)
+
+
+def test_publishing_again_makes_and_records_nothing(tiny_fit, tiny_data, tiny_forecast, tmp_path):
+    """Neither the answers that a publication records nor what it splits by cause make its own pages stale."""
+    earlier = [{**row, "version": "0"} for row in rows_of(tiny_forecast, tiny_fit, date(2025, 1, 1))]
+    append_rows(earlier, tmp_path / "ledger.csv")
+    about = (tiny_fit, tiny_data, [tiny_forecast.question], tmp_path, tmp_path)
+    first, again = (publish(*about, split=["KGZ"]) for _ in range(2))
+    assert (first.reports_made, first.rows_recorded) == (1, 5)
+    assert (again.reports_made, again.rows_recorded) == (0, 0)
+    assert again.content["KGZ"] == first.content["KGZ"]
+    assert first.content["KGZ"]["track_record"]["issued"] == 1
+    assert [part["cause"] for part in first.content["KGZ"]["change"]["causes"]] == [NOISE]
+    assert (tmp_path / "2024-12-31" / "index.html").exists()
 
 
 def test_a_probability_on_which_chains_disagree_is_not_published(tiny_fit, tiny_data, tiny_forecast, tmp_path):

@@ -18,6 +18,8 @@ from forecast.prediction import (
     month_ends,
     predict,
     prepare,
+    respond,
+    respond_each,
     summarise,
     thinned,
     volatility,
@@ -264,15 +266,15 @@ def test_base_rates_count_the_leader_table(tiny_fit, tiny_data):
         return sum(((date.fromisoformat(r["end"]) if r["end"] else end) - date.fromisoformat(r["start"])).days for r in some)  # fmt: skip
 
     for name, some in (
-        ("all leader-years fitted", rows),
-        ("group central asia", [row for row in rows if row["country"] == "KGZ"]),
+        ("all leaders", rows),
+        ("central asia", [row for row in rows if row["country"] == "KGZ"]),
     ):
         assert table.loc[name, "coups"] == sum(row["exit"] == "coup" for row in some)
         assert table.loc[name, "revolutions"] == sum(row["exit"] == "revolution" for row in some)
         assert table.loc[name, "leader-years"] == pytest.approx(days(some) / YEAR)
-    assert table.loc["group central asia", "revolutions"] == 3
-    war = table.loc["state at war"]
-    assert 0 < war["leader-years"] < table.loc["all leader-years fitted", "leader-years"]
+    assert table.loc["central asia", "revolutions"] == 3
+    war = table.loc["leaders at war"]
+    assert 0 < war["leader-years"] < table.loc["all leaders", "leader-years"]
 
 
 def test_base_rates_of_the_whole_study(real_data, default_spec):
@@ -281,12 +283,12 @@ def test_base_rates_of_the_whole_study(real_data, default_spec):
     spec = default_spec.model_copy(update={"frames": ()})
     table = base_rates(real_data, build_design(real_data, spec), "caucasus")
     leaders = pd.read_csv(REPOSITORY / "data" / "leaders.csv")
-    everyone = table.loc["all leader-years fitted"]
+    everyone = table.loc["all leaders"]
     assert everyone["coups"] == (leaders["exit"] == "coup").sum()
     assert everyone["revolutions"] == (leaders["exit"] == "revolution").sum()
     caucasus = leaders[leaders["country"].isin(["ARM", "AZE", "GEO"])]
-    assert table.loc["group caucasus", "coups"] == (caucasus["exit"] == "coup").sum()
-    assert table.loc["group caucasus", "revolutions"] == (caucasus["exit"] == "revolution").sum()
+    assert table.loc["caucasus", "coups"] == (caucasus["exit"] == "coup").sum()
+    assert table.loc["caucasus", "revolutions"] == (caucasus["exit"] == "revolution").sum()
 
 
 # --- volatility, by hand
@@ -364,3 +366,19 @@ def test_questions_are_values():
     assert question.paths == "walk"
     with pytest.raises(AttributeError):
         question.horizon = 13
+
+
+@pytest.mark.parametrize("paths", ["walk", "hold"])
+def test_many_scenarios_are_answered_as_each_alone(tiny_fit, tiny_data, paths):
+    """With and without a challenge under way, and with an indicator that also stands in products."""
+    for country in ("KGZ", "GEO"):
+        question = ask(tiny_data, country, 9, {"repression": 0.3}, paths)
+        outlook = look_ahead(tiny_fit, tiny_data, question)
+        parts = prepare(tiny_fit, outlook, question)
+        cases = [("sanctions", 0.5), ("economic_hardship", 0.9), ("mobilisation_capacity", 0.1)]
+        found = respond_each(tiny_fit, parts, outlook, question, cases)
+        for draws, (name, value) in zip(found, cases, strict=True):
+            alone = respond(tiny_fit, parts, outlook, replace(question, settings={**question.settings, name: value}))
+            end = alone.probability.isel(month=-1).to_numpy().reshape(draws.shape)
+            np.testing.assert_allclose(draws, end, atol=1e-12)
+        assert respond_each(tiny_fit, parts, outlook, question, []).shape == (0, *found.shape[1:])

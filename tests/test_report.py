@@ -14,16 +14,17 @@ from forecast import drawing, exports
 from forecast.errors import UsageError
 from forecast.overview import make_overview
 from forecast.pages import templates
-from forecast.plots import plot_readings
 from forecast.prediction import answer, ask, look_ahead, predict, summarise
 from forecast.report import (
     LIMITS,
+    Past,
     all_numbers,
     figures,
     in_words,
     is_current,
     make_report,
     read_twin,
+    reading_history,
     report_key,
     report_path,
     save_report,
@@ -168,16 +169,52 @@ def test_the_change_is_the_difference_to_the_last_issue(tiny_fit, tiny_data, tin
     lines = {name: {"probability": 0.2, "p05": 0.1, "p25": 0.15, "p75": 0.25, "p95": 0.3} for name in OUTCOMES}
     about = {"issued_on": "2024-01-01", "as_of": "2023-12-31", "horizon_end": "2024-06-30", "spec": "default"}
     issue = {**about, "leader": tiny_forecast.question.leader, "outcomes": lines}
-    report = make_report(tiny_fit, tiny_data, tiny_forecast, None, [issue])
+    report = make_report(tiny_fit, tiny_data, tiny_forecast, None, Past([issue]))
     assert len(report.content["history"]) == 2
     for item in report.content["change"]["outcomes"]:
         assert item["difference"] == item["now"] - 0.2
-    assert "Since 2024-01-01" in report.page
+    assert "Since 2023-12-31" in report.page
     page, twin = make_overview({"KGZ": report.content})
     assert json.loads(twin)["leaders"][0]["changes"]["coup"] == report.content["change"]["outcomes"][0]["difference"]
     assert Page(page).elements.count("tr") == 10
-    other = make_report(tiny_fit, tiny_data, tiny_forecast, None, [{**issue, "leader": "Another"}])
+    other = make_report(tiny_fit, tiny_data, tiny_forecast, None, Past([{**issue, "leader": "Another"}]))
     assert other.content["change"] is None
+
+
+def test_an_outcome_that_nobody_can_have_is_shown(made):
+    """With a challenge under way everywhere, nobody survives unchallenged."""
+    none = dict.fromkeys(("probability", "p05", "p25", "p75", "p95"), 0.0)
+    outcomes = [{**item, **none} if item["outcome"] == "survives_unchallenged" else item for item in made.content["outcomes"]]  # fmt: skip
+    page, _ = make_overview({"KGZ": {**made.content, "outcomes": outcomes}})
+    assert "0.0% to 0.0%" in page
+
+
+def test_the_change_is_split_by_cause(tiny_fit, tiny_data, tiny_forecast, repository):
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    end = tiny_forecast.probability.isel(month=-1).mean(("chain", "draw"))
+    now = {name: float(end.sel(outcome=name)) for name in OUTCOMES}
+    lines = {name: dict.fromkeys(("probability", "p05", "p25", "p75", "p95"), 0.2) for name in OUTCOMES}
+    parts = {"elite_division": {name: (now[name] - 0.2) * 0.9 for name in OUTCOMES}, "Monte Carlo noise": {name: (now[name] - 0.2) * 0.1 for name in OUTCOMES}}  # fmt: skip
+    about = {"issued_on": "2024-01-01", "as_of": "2023-12-31", "horizon_end": "2024-06-30", "spec": "default"}
+    issue = {**about, "leader": tiny_forecast.question.leader, "outcomes": lines, "causes": parts}
+    record = {"issued": 3, "scored": 1, "next_due": None, "models": [{"model": "default", "answers": 1, "log_score": 0.5, "log_score_skill": 0.1, "brier_score": 0.2, "brier_score_skill": None}]}  # fmt: skip
+    report = make_report(tiny_fit, tiny_data, tiny_forecast, None, Past([issue], record))
+    schema = json.loads((repository / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report.content, schema)
+    change = report.content["change"]
+    assert [part["cause"] for part in change["causes"]] == ["new readings: Elite division", "Monte Carlo noise"]
+    for item in change["outcomes"]:
+        assert sum(part[item["outcome"]] for part in change["causes"]) == pytest.approx(item["difference"])
+        assert item["mainly"].startswith("new readings: Elite division (")
+    assert f"mainly {change['outcomes'][0]['mainly']}" in Page(report.page).text
+    tiny = dict.fromkeys(OUTCOMES, 0.0002)
+    many = {**parts, "sanctions": tiny, "repression": tiny}
+    folded = make_report(tiny_fit, tiny_data, tiny_forecast, None, Past([{**issue, "causes": many}])).content["change"]
+    assert [part["cause"] for part in folded["causes"]] == ["new readings: Elite division", "2 smaller parts", "Monte Carlo noise"]  # fmt: skip
+    assert folded["causes"][1]["coup"] == pytest.approx(0.0004)
+    assert "| new readings: Elite division |" in report.text
+    assert Page(report.page).cells.count("New readings: Elite division") == 1
+    assert "Scored against what happened: 1." in report.page
 
 
 def test_nothing_in_the_twin_is_not_a_number(made):
@@ -434,16 +471,31 @@ def test_a_pdf_without_chromium_is_a_clear_error(monkeypatch, tmp_path):
         exports.save_pdf(tmp_path / "page.html")
 
 
-def test_a_country_without_readings_has_no_figure_of_them(tiny_data):
+def test_a_country_without_readings_has_no_figure_of_them(made, tiny_data):
     empty = replace(tiny_data, indicators=tiny_data.indicators.iloc[:0])
-    assert plot_readings(empty, "KGZ") == ""
-    assert plot_readings(tiny_data, "KGZ", "2010-01-01").count("<svg") == 1
+    assert reading_history(empty, "KGZ", "2010-01-01", "2024-12-31") == []
+    assert "readings" not in figures({**made.content, "reading_history": []})
 
 
-def test_figures_show_every_indicator_by_name(tiny_data):
-    drawn = plot_readings(tiny_data, "KGZ")
+def test_figures_show_every_indicator_by_name(made, tiny_data):
+    drawn = "".join(figures(made.content)["readings"])
     for name in tiny_data.indicators.query("country == 'KGZ'")["indicator"].unique():
         assert tiny_data.codebook.indicators[name].label in drawn
+
+
+def test_a_history_begins_with_what_was_in_force(tiny_data):
+    history = {
+        item["indicator"]: item["coders"] for item in reading_history(tiny_data, "KGZ", "2010-01-01", "2015-06-30")
+    }
+    for (name, coder), lines in tiny_data.indicators.query("country == 'KGZ'").groupby(["indicator", "coder"]):
+        ordered = lines.sort_values("observed_on")
+        inside = ordered[(ordered["observed_on"] > "2010-01-01") & (ordered["observed_on"] <= "2015-06-30")]
+        before = ordered[ordered["observed_on"] <= "2010-01-01"].tail(1)
+        points = next((item["points"] for item in history.get(name, []) if item["coder"] == coder), [])
+        assert [point[1] for point in points] == [*before["value"], *inside["value"]]
+        assert not points or points[0][0] == (
+            "2010-01-01" if len(before) else str(inside["observed_on"].iloc[0].date())
+        )
 
 
 # --- in a browser
