@@ -58,6 +58,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="INDICATOR=VALUE", help="Hold an indicator at a value; may be repeated."),
 ]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder for tables and pictures; default: in the study's build/."),
+]
 FormatOption = Annotated[str, typer.Option("--format", help="table, json or csv.")]
 
 
@@ -460,6 +464,94 @@ def claims(
     table = evaluate_claims(fitted, data, result)
     columns = ["estimate", "low", "high", "support", "verdict"] if form == "table" else list(table.columns)
     _print_table(table[columns], form, {"country": country, "as_of": str(data.known_to)})
+
+
+@app.command()
+@guarded
+def scenario(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Named scenarios; default: all of models/scenarios.toml."),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="A,B", help="Every outcome over two indicators, such as war_balance,sanctions."),
+    ] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option("--curve", metavar="INDICATOR", help="One-way curve; may be repeated; all: every indicator."),
+    ] = None,
+    tipping: Annotated[
+        bool, typer.Option("--tipping", help="The smallest moves that make a removal likelier than not, or double it.")
+    ] = False,
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    points: Annotated[int, typer.Option("--points", min=2, max=101, help="Of a grid's side or a curve.")] = 9,
+    form: FormatOption = "table",
+    out: OutOption = None,
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """What if: named scenarios, a grid over two indicators, curves, or tipping points; a table and a picture.
+
+    Example: forecast scenario front_collapses; forecast scenario --grid war_balance,sanctions; forecast scenario --tipping
+    """
+    _check_format(form)
+    if sum(map(bool, (names, grid, curve, tipping))) > 1:
+        raise UsageError("ask for one thing at a time: names, --grid, --curve or --tipping")
+    place, data, model = _open(study, spec, variation, as_of)
+    from forecast import charts, scenarios
+
+    known = scenarios.read_scenarios(place.models / "scenarios.toml") if not (grid or curve or tipping) else {}
+    if unknown := [name for name in names or [] if name not in known]:
+        raise UsageError(f"there is no scenario {', '.join(unknown)}; known are {', '.join(known)}")
+    fitted = _fitted(place, data, model)
+    fitted.require_gate()
+    stage = scenarios.set_stage(fitted, data, country, horizon, held=tipping)
+    if grid:
+        first, comma, second = grid.partition(",")
+        if not comma:
+            raise UsageError(f"--grid {grid}: write two indicators, such as war_balance,sanctions")
+        what, table = "grid", scenarios.scenario_grid(stage, first, second, points)
+        picture = charts.plot_grid(table, first, second)
+    elif curve:
+        import pandas as pd
+
+        chosen = stage.names if curve == ["all"] else curve
+        what, table = "curves", pd.concat([scenarios.scenario_curve(stage, name, points) for name in chosen])
+        picture = charts.plot_curves(table)
+    elif tipping:
+        what, table = "tipping", scenarios.tipping_points(stage)
+        picture = charts.plot_tipping(table)
+    else:
+        chosen_ones = {name: known[name] for name in names or known}
+        what, table = "scenarios", scenarios.named_scenarios(stage, chosen_ones)
+        picture = charts.plot_intervals(table, "scenario")
+    for warning in dict.fromkeys(table["warning"]) if len(table) < 200 and not tipping else ():
+        if warning:
+            talk(f"warning: {warning}")
+    facts = {
+        "country": country,
+        "leader": stage.question.leader,
+        "as_of": str(data.known_to),
+        "horizon_months": horizon,
+    }
+    _print_table(table.set_index(table.columns[0]), form, facts)
+    _save_result(out or place.build / "scenario", what, {"": table}, picture)
+
+
+def _save_result(folder: Path, what: str, tables: dict[str, Any], picture: str) -> None:
+    """Write tables as CSV and a picture as SVG, and say where."""
+    from forecast.files import write_atomically
+
+    for part, table in tables.items():
+        path = folder / f"{what}{'_' if part else ''}{part}.csv"
+        write_atomically(path, table.to_csv(index=False, float_format="%.6g"))
+        talk(f"written: {path}")
+    write_atomically(folder / f"{what}.svg", picture)
+    talk(f"written: {folder / what}.svg")
 
 
 @app.command()

@@ -15,7 +15,7 @@ PACKAGE = Path(forecast.__file__).parent
 ORDER = (
     "errors", "schema", "files", "scores", "engine", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
     "outcomes", "covariates", "panel", "fetching",
-    "hazards", "kernel", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "changes", "claims", "ledger", "resolution", "track_record", "plots", "drawing", "explorer",
+    "hazards", "kernel", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "scenarios", "changes", "claims", "ledger", "resolution", "track_record", "plots", "charts", "drawing", "explorer",
     "pages", "report", "exports", "overview", "evaluation", "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
