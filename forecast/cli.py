@@ -62,6 +62,10 @@ OutOption = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="Folder for tables and pictures; default: in the study's build/."),
 ]
+WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Local processes; 0: one for each core.")]
+DaskOption = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, or local for a cluster here.")
+]
 FormatOption = Annotated[str, typer.Option("--format", help="table, json or csv.")]
 
 
@@ -542,6 +546,53 @@ def scenario(
     _save_result(out or place.build / "scenario", what, {"": table}, picture)
 
 
+@app.command()
+@guarded
+def sensitivity(
+    kind: Annotated[str, typer.Argument(help="priors, cases, coding, shares, multiverse, calibration or check.")],
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    workers: WorkersOption = 0,
+    dask: DaskOption = None,
+    form: FormatOption = "table",
+    out: OutOption = None,
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Say what carries the answer: priors, cases, coding, the choice of model; tables and a picture.
+
+    shares: what the spread is made of. calibration: does the sampler find what the prior planted. check: importance weights held
+    against refits. A run that was stopped goes on where it was when the command is given again.
+
+    Example: forecast sensitivity cases; forecast sensitivity multiverse --dask local --workers 2
+    """
+    _check_format(form)
+    place, data, model = _open(study, spec, variation, as_of)
+    from forecast.engine import Where
+    from forecast.laboratory import KINDS, examine
+    from forecast.prediction import ask
+    from forecast.sensitivity import Lab
+
+    if kind not in KINDS:
+        raise UsageError(f"there is no sensitivity to {kind}; choose from {', '.join(KINDS)}")
+    ask(data, country, horizon)
+    fitted = _fitted(place, data, model)
+    fitted.require_gate()
+    lab = Lab(fitted, data, country, horizon)
+    found = examine(kind, lab, place.models, place.build / "sensitivity", Where(workers, dask), progress=True)
+    for failure in found.failures:
+        talk(f"{failure.job.name} failed: {failure.message}")
+    table = found.tables[""]
+    _print_table(
+        table.set_index(table.columns[0]),
+        form,
+        {"country": country, "as_of": str(data.known_to), "horizon_months": horizon},
+    )
+    _save_result(out or place.build / "sensitivity" / "results", kind, found.tables, found.picture)
+
+
 def _save_result(folder: Path, what: str, tables: dict[str, Any], picture: str) -> None:
     """Write tables as CSV and a picture as SVG, and say where."""
     from forecast.files import write_atomically
@@ -806,10 +857,8 @@ def backtest(
         typer.Option("--spec", help="Name of a spec in models/; default: panel if there is one, or default."),
     ] = None,
     variation: VariationOption = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Local processes; 0: one for each core.")] = 0,
-    dask: Annotated[
-        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, or local for a cluster here.")
-    ] = None,
+    workers: WorkersOption = 0,
+    dask: DaskOption = None,
     versus: Annotated[
         list[Path] | None,
         typer.Option("--versus", metavar="FILE.csv", help="An outside forecast table; may be repeated."),

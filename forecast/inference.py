@@ -89,7 +89,14 @@ class Fit:
             )
 
 
-def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: bool = False) -> Fit:
+def fit(
+    data: Data,
+    spec: Spec,
+    *,
+    warm: xr.Dataset | None = None,
+    design: xr.Dataset | None = None,
+    progress: bool = False,
+) -> Fit:
     """Sample the posterior of a spec given a study as of a day.
 
     A run that does not pass the gate is made again, more carefully: smaller steps, twice the draws.
@@ -101,6 +108,8 @@ def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: boo
     warm : xarray.Dataset, optional
         Posterior of a fit of other data: the chains start from its draws, and steps are scaled by its spreads, so half
         the tuning is enough.
+    design : xarray.Dataset, optional
+        The view's design with some cases left out, in place of the whole one.
     progress : bool
         Show a progress bar on stderr.
 
@@ -109,7 +118,7 @@ def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: boo
     Fit
         Whether or not it passes the gate; publishing verbs call `Fit.require_gate`.
     """
-    design = build_design(data, spec)
+    design = build_design(data, spec) if design is None else design
     first = (
         spec if warm is None else spec.with_sampling(spec.sampling.model_copy(update={"tune": spec.sampling.tune // 2}))
     )
