@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 BUILD = forecast.find_study(HERE.parent).build
 RESULTS, SCENARIOS = BUILD / "sensitivity" / "results", BUILD / "scenario"
 REMOVALS = ("coup", "revolution")
-MADE: dict[str, str] = {}
+SIDE = {"supported": 1, "leans towards": 1, "the data cannot tell": 0, "leans against": -1, "contradicted": -1}
 
 
 def read(name: str, folder: Path = RESULTS) -> pd.DataFrame:
@@ -251,6 +251,71 @@ def calibrated() -> list[str]:
     ]  # fmt: skip
 
 
+def claims() -> list[str]:
+    """Return what becomes of each claim: the default fit, every single change, the family."""
+    told = pd.concat([read(f"{kind}_claims") for kind in ("priors", "cases", "coding")], ignore_index=True)
+    family = read("multiverse_claims").set_index("id")
+    base = told[told["kind"] == "base"].drop_duplicates("id").set_index("id")
+    changed = told[(told["kind"] != "base") & told["support"].notna()].groupby("id")
+    lines = []
+    for name, own in base.iterrows():
+        if pd.isna(own["support"]):
+            lines.append(
+                {
+                    "claim": name,
+                    "verdict": own["verdict"],
+                    "support": np.nan,
+                    "least": np.nan,
+                    "most": np.nan,
+                    "same": np.nan,
+                    "family": np.nan,
+                    "survives": "a count of cases",
+                }
+            )
+            continue
+        support = changed.get_group(name)["support"]
+        same = (changed.get_group(name)["verdict"].map(SIDE) == SIDE[own["verdict"]]).mean()
+        share = {1: "holds", -1: "fails"}.get(SIDE[own["verdict"]])
+        kept = min(family.loc[name, f"{share}_stacked"], family.loc[name, f"{share}_equal"]) if share else np.nan
+        word = (
+            "undecided"
+            if share is None
+            else ("yes" if share == "holds" else "fails throughout")
+            if same >= 0.9 and kept >= 0.8
+            else "not everywhere"
+        )
+        lines.append(
+            {
+                "claim": name,
+                "verdict": own["verdict"],
+                "support": own["support"],
+                "least": support.min(),
+                "most": support.max(),
+                "same": same,
+                "family": kept,
+                "survives": word,
+            }
+        )
+    frame = pd.DataFrame(lines)
+    forms = dict.fromkeys(("support", "least", "most", "same", "family"), "{:.0%}".format)
+    lists = {
+        word: ", ".join(frame.loc[frame["survives"] == word, "claim"]) or "none"
+        for word in ("yes", "not everywhere", "undecided", "fails throughout")
+    }
+    count = told.loc[told["kind"] != "base", "change"].nunique()
+    return [
+        "## What becomes of the claims",
+        "",
+        table(frame, **forms),
+        "",
+        (
+            f"Support is the posterior probability of what the claim says under the default fit, least and most are over {count} single changes of priors, cases and coding, same is the share of them with a verdict on the same side, "
+            "and family is the smaller of the two shares (by stacking and by equal weight) of specs with a verdict on that side. A claim survives if same is at least 90% and family at least 80%. "
+            f"Survive: {lists['yes']}. Depend on an assumption: {lists['not everywhere']}. Undecided from the start: {lists['undecided']}. Fail throughout: {lists['fails throughout']}."
+        ),
+    ]  # fmt: skip
+
+
 def main() -> None:
     """Write the page."""
     parts = [
@@ -259,7 +324,7 @@ def main() -> None:
         f"command. A refit has {SMALL.draws * SMALL.chains:,} draws, started from the default fit, and must pass a gate of its own: R-hat at most {SMALL_GATE.rhat:g}, effective sample at least {SMALL_GATE.ess:g}, at most "
         f"{SMALL_GATE.divergences} divergences. That is enough for a difference, not for publishing a probability."),
     ]  # fmt: skip
-    for make in (scenarios, tipping, priors, cases, coding, multiverse, variance, check, calibrated):
+    for make in (claims, scenarios, tipping, priors, cases, coding, multiverse, variance, check, calibrated):
         try:
             parts += ["", *make()]
         except FileNotFoundError as error:

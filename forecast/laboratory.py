@@ -23,6 +23,7 @@ from forecast.sensitivity import (
     influential_readings,
     power_scaling,
     prior_patches,
+    reference_patches,
     run_cases,
     run_changes,
 )
@@ -76,8 +77,8 @@ def examine(
     place, named = (lab, folder, where), read_patches(models / "patches.toml")
     match kind:
         case "priors":
-            patches, more = prior_patches(named), {"power": power_scaling(lab)}
-            return _told(run_changes(lab, patches, folder, where, progress=progress), more)
+            patches = prior_patches(named) | reference_patches(models, lab.fit.spec)
+            return _told(run_changes(lab, patches, folder, where, progress=progress), {"power": power_scaling(lab)})
         case "cases":
             found = run_cases(lab, named, folder, where, progress=progress)
             return _told(found, {"readings": influential_readings(lab)})
@@ -118,7 +119,7 @@ def _check(lab: Lab, folder: Path, where: Where | None, named: Mapping[str, Patc
     kept = ("country", "decade", "without", "post")
     patches = {name: patch for name, patch in prior_patches(named).items() if not patch.spec}
     patches |= {name: patch for name, patch in case_patches(lab, named).items() if name.startswith(kept)}
-    found = run_changes(lab, patches, folder, where, refits="all", claims=False, progress=progress)
+    found = run_changes(lab, patches, folder, where, refits="all", claims=(), progress=progress)
     return Answer(
         {"": compare_methods(found.table), "all": found.table}, charts.plot_changes(found.table), found.failures
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,11 @@ from forecast.likelihood import challenge_log_likelihood, row_log_likelihood
 from forecast.patches import Patch, patched_data
 from forecast.schema import faults
 from forecast.sensitivity import Lab, refit, refit_job, sample_patched
-from forecast.spec import Part, Sampling, Spec
+from forecast.spec import Gate, Part, Sampling, Spec
 from forecast.update import grow, stack
 
-UNIVERSE = Sampling(draws=250, tune=300, chains=4, target_accept=0.9)  # of each fit of the family
+UNIVERSE = Sampling(draws=300, tune=200, chains=2, target_accept=0.8)  # of each fit of the family, two for each spec
+UNIVERSE_GATE = Gate(rhat=1.1, ess=30, divergences=6)  # that each must pass: enough for a mean among a hundred others
 ROUNDS = 5000  # of the weights' climb
 
 
@@ -115,7 +116,7 @@ def join(patches: Sequence[Patch]) -> Patch:
 
 
 def run_multiverse(
-    lab: Lab, family: Family, folder: Path, where: Where | None = None, *, sampling: Sampling = UNIVERSE, progress: bool = False
+    lab: Lab, family: Family, folder: Path, where: Where | None = None, *, sampling: Sampling = UNIVERSE, gate: Gate = UNIVERSE_GATE, progress: bool = False
 ) -> Multiverse:  # fmt: skip
     """Return what every spec of a family says, weighed by what it foresaw.
 
@@ -129,13 +130,15 @@ def run_multiverse(
     where : Where
     sampling : Sampling
         Of each of the two fits of a spec.
+    gate : Gate
+        That each must pass.
     progress : bool
     """
-    patches = family.patches
+    patches, lab = family.patches, replace(lab, sampling=sampling, gate=gate)
     names = {options: ", ".join(option.replace("_", " ") for option in options) for options in patches}
-    whole = {options: refit_job(lab, names[options], patch, sampling) for options, patch in patches.items()}
+    whole = {options: refit_job(lab, names[options], patch) for options, patch in patches.items()}
     past = {
-        options: refit_job(lab, f"{names[options]}, to {family.origin}", patch, sampling, as_of=str(family.origin))
+        options: refit_job(lab, f"{names[options]}, to {family.origin}", patch, as_of=str(family.origin))
         for options, patch in patches.items()
     }
     jobs = [job for options in patches for job in (whole[options], past[options])]

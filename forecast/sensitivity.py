@@ -7,7 +7,7 @@ from the base fit's draws. Every line of a result says which was done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,17 +31,18 @@ from forecast.patches import Cases, Mask, Patch, Scale, find_cases, leave_out, l
 from forecast.prediction import INTERVALS, Forecast, answer, ask, look_ahead, predict, thinned, unmixed
 from forecast.psis import effective_draws, resample, smooth_weights
 from forecast.schema import OUTCOMES
-from forecast.spec import Gate, Sampling, Spec
+from forecast.spec import Gate, Sampling, Spec, inform, load_spec, read_reference
 from forecast.update import K_LIMIT, reweigh, stack
 
 FORMAT = 1  # of the kept results; raise it when the same job would give other numbers
 SMALL = Sampling(
-    draws=400, tune=400, chains=4, target_accept=0.9
+    draws=400, tune=200, chains=4, target_accept=0.8
 )  # of a refit; started from the base fit, it tunes half as long
 SMALL_GATE = Gate(rhat=1.05, ess=100, divergences=4)  # of a refit: enough for a difference, not for publishing
 WARM_DRAWS = 400  # of the base fit, from which refits start
 LEAST = 400.0  # effective draws that weights must leave
 CLAIM_DRAWS = 1000
+DISCOUNTS = (1e-9, 0.05, 0.25, 0.5, 1.0)  # of a reference prior; the first is as good as none
 GROUPS = {  # of the top-level priors, by the names of the parameters; what is drawn given a spread is no prior to scale
     "base rates": ("baseline", "period_drift"),
     "effects on onset": ("beta", "beta_global"),
@@ -165,7 +166,7 @@ def weigh(lab: Lab, patch: Patch, log_ratio: Any = None) -> Weighting | None:
     """
     if log_ratio is None and sum((patch.changes_data, patch.changes_spec, patch.leave_out is not None)) != 1:
         return None
-    if patch.changes_data and log_ratio is None:
+    if log_ratio is None and patch.changes_data:
         return _weigh_data(lab, patch)
     if log_ratio is None and patch.changes_spec:
         log_ratio = prior_ratio(lab, patch)
@@ -177,6 +178,8 @@ def weigh(lab: Lab, patch: Patch, log_ratio: Any = None) -> Weighting | None:
 
 
 def _weigh_data(lab: Lab, patch: Patch) -> Weighting | None:
+    if patch.readings or patch.coder:  # nearly every row is another one, and no weights would hold
+        return None
     view = patched_data(patch, lab.data)
     try:
         found = reweigh(lab.fit, view)
@@ -252,7 +255,7 @@ def weighted_rows(draws: Any, log_weights: Any = None, effective: float | None =
         order = np.argsort(draws[:, place])
         reached = np.cumsum(weights[order]) - weights[order] / 2
         levels = np.interp(list(INTERVALS.values()), reached, draws[order, place])
-        count = effective or effective_draws(np.log(weights))
+        count = effective or (len(draws) if log_weights is None else effective_draws(log_weights))
         lines.append({
             "outcome": outcome, "probability": float(mean[place]), **dict(zip(INTERVALS, map(float, levels), strict=True)),
             "se": float(spread[place] / np.sqrt(count)),
@@ -283,12 +286,12 @@ def claim_rows(fitted: Fit, view: Data, result: Forecast) -> list[dict[str, Any]
 # --- refits -------------------------------------------------------------------------------------------------------
 
 
-def refit_job(lab: Lab, name: str, patch: Patch, sampling: Sampling | None = None, **more: Any) -> Job:
-    """Return the job of sampling a patched model anew, under the lab's sampling or another one."""
+def refit_job(lab: Lab, name: str, patch: Patch, **more: Any) -> Job:
+    """Return the job of sampling a patched model anew."""
     facts = {
         "what": f"refit {FORMAT}", "patch": patch.model_dump(mode="json", exclude={"title"}), "data": lab.data.digest, "spec": lab.fit.spec.digest,
         "base": lab.fit.provenance.get("fit_digest"), "claims": [claim.model_dump(mode="json") for claim in lab.fit.spec.claims],
-        "country": lab.country, "horizon": lab.horizon, "sampling": (sampling or lab.sampling).model_dump(exclude={"seed"}), "gate": lab.gate.model_dump(),
+        "country": lab.country, "horizon": lab.horizon, "sampling": lab.sampling.model_dump(exclude={"seed"}), "gate": lab.gate.model_dump(),
         "version": forecast.__version__, **more,
     }  # fmt: skip
     return Job(name, facts)
@@ -344,7 +347,7 @@ def _ess(draws: xr.DataArray) -> float:
 
 def run_changes(
     lab: Lab, patches: Mapping[str, Patch], folder: Path, where: Where | None = None, *, refits: Method = "needed",
-    claims: bool = True, ratios: Mapping[str, Any] | None = None, progress: bool = False,
+    claims: Collection[str] | None = None, progress: bool = False,
 ) -> Findings:  # fmt: skip
     """Return what each patch does to the probabilities and the claims.
 
@@ -357,22 +360,19 @@ def run_changes(
     where : Where
     refits : {"needed", "all", "none"}
         Sample anew where weights do not hold, always (beside the weights, so that both can be compared), or never.
-    claims : bool
-        Evaluate the claims of weighted changes too.
-    ratios : mapping of name to array (draw), optional
-        Log ratios that are known already.
+    claims : collection of str, optional
+        The weighted changes of which the claims are evaluated too; all if not given. Refits always evaluate them.
     progress : bool
     """
-    weightings = {name: weigh(lab, patch, (ratios or {}).get(name)) for name, patch in patches.items()}
+    ratios = _case_ratios(lab, patches)
+    weightings = {name: weigh(lab, patch, ratios.get(name)) for name, patch in patches.items()}
     jobs = {
         name: refit_job(lab, name, patches[name])
         for name, found in weightings.items()
         if refits == "all" or (refits == "needed" and (found is None or not found.holds))
     }
     shared = (lab.data, lab.fit.spec, lab.warm)
-    results, failures = (
-        run_jobs(refit, list(jobs.values()), folder, shared, where, progress=progress) if jobs else ({}, [])
-    )
+    results, failures = run_jobs(refit, list(jobs.values()), folder, shared, where, progress=progress)
     lines, told = _base_lines(lab)
     for name, patch in patches.items():
         found, result = weightings[name], results.get(jobs[name].key) if name in jobs else None
@@ -380,19 +380,20 @@ def run_changes(
             method = "weights" if found.holds else "weights (refused)"
             known = {"change": name, "kind": patch.kind, "method": method, "k": found.k, "effective": found.effective}
             lines += [{**known, **row} for row in weighted_rows(found.draws, found.log_weights)]
-            if claims and found.holds and result is None:
+            if found.holds and result is None and (claims is None or name in claims):
                 told += [{**known, **row} for row in weighted_claims(lab, found, patched_data(patch, lab.data))]
         if result is not None:
-            known = {
-                "change": name,
-                "kind": patch.kind,
-                "method": "refit",
-                "k": np.nan,
-                "effective": result["fit"]["draws"],
-            }
+            known = {"change": name, "kind": patch.kind, "method": "refit", "k": np.nan, "effective": result["fit"]["draws"]}  # fmt: skip
             lines += [{**known, **row} for row in result["rows"]]
             told += [{**known, **row} for row in result["claims"]]
     return Findings(_finish(lines), pd.DataFrame(told), failures)
+
+
+def _case_ratios(lab: Lab, patches: Mapping[str, Patch]) -> dict[str, Any]:
+    """Return the log ratios of all patches that only leave cases out, from one pass over the likelihood."""
+    cases = {name: p.leave_out for name, p in patches.items() if p.leave_out and not (p.changes_data or p.changes_spec)}
+    masks = [find_cases(lab.fit.design, lab.data, own) for own in cases.values()]
+    return dict(zip(cases, -case_likelihoods(lab.fit, masks).T, strict=True)) if masks else {}
 
 
 def _base_lines(lab: Lab) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -443,6 +444,19 @@ def prior_patches(named: Mapping[str, Patch]) -> dict[str, Patch]:
         for power in (0.5, 2.0):  # a normal or half-normal prior to a power is one with another spread
             scale = Scale(**{field: power**-0.5})
             found[f"{group}: prior to the power {power:g}"] = Patch(kind="priors", scale=scale)
+    return found
+
+
+def reference_patches(models: Path, spec: Spec) -> dict[str, Patch]:
+    """Return the reference prior at other discounts, and off; nothing where the spec has none."""
+    plain = load_spec(models / f"{spec.name.partition('+')[0]}.toml", informed=False)
+    if plain.reference is None:
+        return {}
+    reference, found = read_reference(models / plain.reference.file), {}
+    for discount in DISCOUNTS:
+        onset = inform(plain, reference, discount).onset.model_dump(mode="json")
+        label = "reference prior off" if discount < 0.01 else f"reference prior at {discount:g}"
+        found[label] = Patch(kind="priors", spec={f"onset.{name}": onset[name] for name in ("baseline", "effects")})
     return found
 
 
@@ -520,17 +534,13 @@ def case_patches(lab: Lab, named: Mapping[str, Patch]) -> dict[str, Patch]:
     return found
 
 
-def run_cases(lab: Lab, named: Mapping[str, Patch], folder: Path, where: Where | None = None, *, refits: Method = "needed", progress: bool = False) -> Findings:  # fmt: skip
-    """Return what each case contributes: the answer without it."""
+def run_cases(
+    lab: Lab, named: Mapping[str, Patch], folder: Path, where: Where | None = None, *, progress: bool = False
+) -> Findings:
+    """Return what each case contributes: the answer without it; of single challenges without the claims."""
     patches = case_patches(lab, named)
-    masks = [find_cases(lab.fit.design, lab.data, patch.leave_out or Cases()) for patch in patches.values()]
-    ratios = dict(zip(patches, -case_likelihoods(lab.fit, masks).T, strict=True))
-    small = {name: patch for name, patch in patches.items() if name.startswith("challenge ")}
-    large = {name: patch for name, patch in patches.items() if name not in small}
-    one = run_changes(lab, large, folder, where, refits=refits, ratios=ratios, progress=progress)
-    two = run_changes(lab, small, folder, where, refits=refits, ratios=ratios, claims=False, progress=progress)
-    rest = two.table[two.table["kind"] != "base"]
-    return Findings(pd.concat([one.table, rest], ignore_index=True), one.claims, [*one.failures, *two.failures])
+    large = [name for name in patches if not name.startswith("challenge ")]
+    return run_changes(lab, patches, folder, where, claims=large, progress=progress)
 
 
 def coding_patches(lab: Lab, named: Mapping[str, Patch]) -> dict[str, Patch]:

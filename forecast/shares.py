@@ -36,7 +36,7 @@ def spread_sources(lab: Lab, models: Path, folder: Path, where: Where | None = N
     failures : sequence of Failure
     """
     countries = {name: patch for name, patch in case_patches(lab, {}).items() if name.startswith("country ")}
-    cases = run_changes(lab, countries, folder, where, claims=False, progress=progress)
+    cases = run_changes(lab, countries, folder, where, claims=(), progress=progress)
     many = run_multiverse(lab, read_family(models / "multiverse.toml"), folder, where, progress=progress)
     table = divide(nested_draws(lab), cases.table[cases.table["kind"] != "base"], many.table)
     return table, [*cases.failures, *many.failures]

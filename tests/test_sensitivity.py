@@ -1,5 +1,6 @@
 """The sensitivity laboratory: patches, cases, weights held against what is known, families, shares, calibration."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -22,11 +23,12 @@ from forecast.sensitivity import (
     influential_readings,
     power_scaling,
     prior_patches,
+    reference_patches,
     run_changes,
     weigh,
     weighted_rows,
 )
-from forecast.spec import Gate, Sampling
+from forecast.spec import Gate, Sampling, load_spec
 from forecast.update import stack
 
 QUICK = Sampling(draws=60, tune=200, chains=2)
@@ -82,6 +84,29 @@ def test_a_scale_widens_every_prior_of_its_kind(tiny_spec):
     fewer = patched_spec(Patch(without_terms=("repression",), pooled=True), tiny_spec)
     assert "repression" not in fewer.indicators
     assert not any(effect.varies_by_group for effect in fewer.onset.effects)
+
+
+def test_a_reference_prior_is_swept_where_the_spec_has_one(tiny_spec, repository, tmp_path):
+    assert reference_patches(repository / "models", tiny_spec.model_copy(update={"name": "baseline"})) == {}
+    text = (repository / "models" / "baseline.toml").read_text(encoding="utf-8")
+    text = text.replace("[onset]", '[reference]\nfile = "prior.json"\ndiscount = 0.25\n\n[onset]', 1)
+    (tmp_path / "baseline.toml").write_text(text, encoding="utf-8")
+    lesson = {"mean": -2.0, "sd": 0.1}
+    content = {
+        "about": "",
+        "baseline": {"coup": lesson},
+        "effects": {},
+        "parameters": ["coup"],
+        "covariance": [[0.01]],
+        "provenance": {},
+    }
+    (tmp_path / "prior.json").write_text(json.dumps(content), encoding="utf-8")
+    base = load_spec(tmp_path / "baseline.toml")
+    found = reference_patches(tmp_path, base)
+    means = {name: patched_spec(patch, base).onset.baseline["coup"].mean for name, patch in found.items()}
+    assert means["reference prior off"] == pytest.approx(-3.9)
+    assert means["reference prior at 0.25"] == base.onset.baseline["coup"].mean
+    assert means["reference prior at 1"] > means["reference prior at 0.05"]
 
 
 # --- cases ---
@@ -158,7 +183,7 @@ def test_changes_are_answered_by_weights_or_refits_and_a_failure_stops_nothing(l
         "small": Patch(kind="priors", scale=Scale(lengths=1.05)),
         "coder A": Patch(coder="A"),
     }
-    found = run_changes(lab, patches, tmp_path, Where(1), refits="all", claims=False)
+    found = run_changes(lab, patches, tmp_path, Where(1), refits="all", claims=())
     assert not found.failures
     assert (
         found.table.groupby("change")["method"].nunique() == pd.Series({"as it stands": 1, "coder A": 2, "small": 2})
@@ -168,7 +193,7 @@ def test_changes_are_answered_by_weights_or_refits_and_a_failure_stops_nothing(l
     assert set(found.claims["change"]) >= {"as it stands", "coder A"}
     assert charts.plot_changes(found.table).startswith("<svg")
     impossible = replace(lab, gate=Gate(rhat=1.0, ess=1e9), sampling=Sampling(draws=10, tune=20, chains=2))
-    again = run_changes(impossible, {"never": Patch(pooled=True)}, tmp_path, Where(1), claims=False)
+    again = run_changes(impossible, {"never": Patch(pooled=True)}, tmp_path, Where(1), claims=())
     assert [failure.job.name for failure in again.failures] == ["never"]
     assert set(again.table["change"]) == {"as it stands"}
 
