@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from typer.testing import CliRunner
 
 from forecast import charts, scenarios
+from forecast.cli import app
 from forecast.errors import SpecError, UsageError
 from forecast.prediction import predict, summarise
 from forecast.scenarios import find_tipping
@@ -105,3 +107,17 @@ def test_tipping_points_reach_what_they_say(stage, tiny_fit, tiny_data):
     whole = doubled.set_index("indicator")["size"]
     assert whole["all together"] <= whole.min() * 1.01  # all may move, so none alone is nearer
     assert charts.plot_tipping(table).startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sensitivity", "everything"], "there is no sensitivity to everything"),
+        (["scenario", "no_such_one"], "there is no scenario no_such_one; known are negotiated_ceasefire"),
+        (["scenario", "victory", "--tipping"], "ask for one thing at a time"),
+    ],
+)
+def test_the_command_refuses_what_it_does_not_know_before_anything_is_sampled(arguments, message):
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 2
+    assert message in said.stderr
