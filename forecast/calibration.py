@@ -34,9 +34,9 @@ from forecast.update import stack
 
 FORMAT = 1
 REPLICATIONS = 200
-EVERY = 6  # of the spells one is kept, and the present leader's
+EVERY = 8  # of the spells one is kept, and the present leader's
 RANKS = 99  # posterior draws among which the planted value is ranked
-SETTINGS = Sampling(draws=400, tune=400, chains=2, target_accept=0.9)
+SETTINGS = Sampling(draws=300, tune=400, chains=2, target_accept=0.9)
 LEVELS = (0.5, 0.8, 0.9)
 
 

@@ -115,8 +115,8 @@ def _told(found: Findings, more: dict[str, pd.DataFrame]) -> Answer:
 
 
 def _check(lab: Lab, folder: Path, where: Where | None, named: Mapping[str, Patch], *, progress: bool) -> Answer:
-    """Hold weights against refits: every prior change that has weights, each country and decade, and the named deletions."""
-    kept = ("country", "decade", "without", "post")
+    """Hold weights against refits: every prior change that has weights, each country, and the named deletions."""
+    kept = ("country", "without", "post")
     patches = {name: patch for name, patch in prior_patches(named).items() if not patch.spec}
     patches |= {name: patch for name, patch in case_patches(lab, named).items() if name.startswith(kept)}
     found = run_changes(lab, patches, folder, where, refits="all", claims=(), progress=progress)

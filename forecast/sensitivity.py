@@ -36,12 +36,12 @@ from forecast.update import K_LIMIT, reweigh, stack
 
 FORMAT = 1  # of the kept results; raise it when the same job would give other numbers
 SMALL = Sampling(
-    draws=400, tune=200, chains=4, target_accept=0.8
+    draws=250, tune=200, chains=4, target_accept=0.8
 )  # of a refit; started from the base fit, it tunes half as long
-SMALL_GATE = Gate(rhat=1.05, ess=100, divergences=4)  # of a refit: enough for a difference, not for publishing
+SMALL_GATE = Gate(rhat=1.05, ess=60, divergences=4)  # of a refit: enough for a difference, not for publishing
 WARM_DRAWS = 400  # of the base fit, from which refits start
 LEAST = 400.0  # effective draws that weights must leave
-CLAIM_DRAWS = 1000
+CLAIM_DRAWS = 500
 DISCOUNTS = (1e-9, 0.05, 0.25, 0.5, 1.0)  # of a reference prior; the first is as good as none
 GROUPS = {  # of the top-level priors, by the names of the parameters; what is drawn given a spread is no prior to scale
     "base rates": ("baseline", "period_drift"),
