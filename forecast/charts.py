@@ -43,8 +43,8 @@ def plot_grid(table: pd.DataFrame, first: str, second: str) -> str:
                 axes.plot(far[first], far[second], "x", color="white", markersize=4)
                 axes.set_title(LABELS[outcome] if row == 0 else "width of the 90% interval", fontsize=8, loc="left")
                 axes.tick_params(labelsize=7)
-                axes.set_xlabel(first if row else "", fontsize=8)
-                axes.set_ylabel("" if column else second, fontsize=8)
+                axes.set_xlabel(first.replace("_", " ") if row else "", fontsize=8)
+                axes.set_ylabel("" if column else second.replace("_", " "), fontsize=8)
         return _fit(figure, left=0.6, wspace=0.4, hspace=0.35)
 
 
