@@ -110,8 +110,11 @@ def curve_words() -> str:
     curves = read("curves", SCENARIOS)
     own = curves[curves["outcome"].isin(REMOVALS)]
     ends = own.groupby(["outcome", "indicator"])["probability"].agg(lambda values: values.max() / values.min())
-    told = [f"P({name}) most on {ends[name].idxmax().replace('_', ' ')} (by a factor of {ends[name].max():.1f} from its least to its most)" for name in REMOVALS]  # fmt: skip
-    return f"Taken alone, through its whole range, {' and '.join(told)} depends. Dotted stretches are outside what was ever read."
+    told = [
+        f"{ends[name].idxmax().replace('_', ' ')} moves P({name}) most (by a factor of {ends[name].max():.1f} from its least to its most)"
+        for name in REMOVALS
+    ]
+    return f"Taken alone and through its whole range, {' and '.join(told)}. Dotted stretches are outside what was ever read."
 
 
 def tipping() -> list[str]:
@@ -324,11 +327,14 @@ def main() -> None:
         f"command. A refit has {SMALL.draws * SMALL.chains:,} draws, started from the default fit, and must pass a gate of its own: R-hat at most {SMALL_GATE.rhat:g}, effective sample at least {SMALL_GATE.ess:g}, at most "
         f"{SMALL_GATE.divergences} divergences. That is enough for a difference, not for publishing a probability."),
     ]  # fmt: skip
+    absent: list[str] = []
     for make in (claims, scenarios, tipping, priors, cases, coding, multiverse, variance, check, calibrated):
         try:
             parts += ["", *make()]
         except FileNotFoundError as error:
-            print(f"left out: {make.__name__}: {error.filename} is not there")
+            absent.append(Path(error.filename).stem)
+    if absent:
+        parts += ["", f"Not run yet on this state of the data and the model: {', '.join(dict.fromkeys(absent))}."]
     write_atomically(HERE / "sensitivity.md", "\n".join(parts) + "\n")
 
 
