@@ -325,7 +325,7 @@ def main() -> None:
         "# What carries the answer", "",
         ("Made by `python docs/sensitivity.py` from the outputs of the commands named below, on the default study (Russia, 24 months). Each picture has a table of all its numbers, written as CSV by the "
         f"command. A refit has {SMALL.draws * SMALL.chains:,} draws, started from the default fit, and must pass a gate of its own: R-hat at most {SMALL_GATE.rhat:g}, effective sample at least {SMALL_GATE.ess:g}, at most "
-        f"{SMALL_GATE.divergences} divergences. That is enough for a difference, not for publishing a probability."),
+        f"{SMALL_GATE.divergences} divergences, over all parameters but the coding errors. That is enough for a difference, not for publishing a probability."),
     ]  # fmt: skip
     absent: list[str] = []
     for make in (claims, scenarios, tipping, priors, cases, coding, multiverse, variance, check, calibrated):

@@ -28,15 +28,15 @@ from forecast.inference import Fit, describe_run, sample
 from forecast.likelihood import row_log_rate
 from forecast.prediction import answer, ask, look_ahead
 from forecast.schema import OUTCOMES, RESULTS
-from forecast.sensitivity import GROUPS, Lab, flatten
+from forecast.sensitivity import GROUPS, UNCHECKED, Lab, flatten
 from forecast.spec import Sampling, Spec
 from forecast.update import stack
 
 FORMAT = 1
 REPLICATIONS = 200
-EVERY = 8  # of the spells one is kept, and the present leader's
+EVERY = 12  # of the spells one is kept, and the present leader's
 RANKS = 99  # posterior draws among which the planted value is ranked
-SETTINGS = Sampling(draws=300, tune=400, chains=2, target_accept=0.9)
+SETTINGS = Sampling(draws=300, tune=300, chains=2, target_accept=0.9)
 LEVELS = (0.5, 0.8, 0.9)
 
 
@@ -147,7 +147,8 @@ def replicate(shared: tuple[Data, Spec, xr.Dataset], job: Job) -> dict[str, Any]
     rng = np.random.default_rng(job.seed)
     truth = draw_prior(build_density(design, spec), rng)
     planted = simulate(design, spec, truth, rng)
-    posterior, diagnostics = sample(planted, spec.with_sampling(SETTINGS.model_copy(update={"seed": job.seed})))
+    settings = SETTINGS.model_copy(update={"seed": job.seed})
+    posterior, diagnostics = sample(planted, spec.with_sampling(settings), unchecked=UNCHECKED)
     step = posterior.sizes["chain"] * posterior.sizes["draw"] / RANKS
     chosen = (np.arange(RANKS) * step).astype(int)
     flat = {name: values[chosen] for name, values in stack(posterior).items()}
