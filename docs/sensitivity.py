@@ -257,7 +257,8 @@ def calibrated() -> list[str]:
 def claims() -> list[str]:
     """Return what becomes of each claim: the default fit, every single change, the family."""
     told = pd.concat([read(f"{kind}_claims") for kind in ("priors", "cases", "coding")], ignore_index=True)
-    family = read("multiverse_claims").set_index("id")
+    there = (RESULTS / "multiverse_claims.csv").exists()
+    family = read("multiverse_claims").set_index("id") if there else None
     base = told[told["kind"] == "base"].drop_duplicates("id").set_index("id")
     changed = told[(told["kind"] != "base") & told["support"].notna()].groupby("id")
     lines = []
@@ -279,12 +280,14 @@ def claims() -> list[str]:
         support = changed.get_group(name)["support"]
         same = (changed.get_group(name)["verdict"].map(SIDE) == SIDE[own["verdict"]]).mean()
         share = {1: "holds", -1: "fails"}.get(SIDE[own["verdict"]])
-        kept = min(family.loc[name, f"{share}_stacked"], family.loc[name, f"{share}_equal"]) if share else np.nan
+        kept = np.nan
+        if share and family is not None:
+            kept = min(family.loc[name, f"{share}_stacked"], family.loc[name, f"{share}_equal"])
         word = (
             "undecided"
             if share is None
             else ("yes" if share == "holds" else "fails throughout")
-            if same >= 0.9 and kept >= 0.8
+            if same >= 0.9 and not kept < 0.8
             else "not everywhere"
         )
         lines.append(
@@ -313,7 +316,7 @@ def claims() -> list[str]:
         "",
         (
             f"Support is the posterior probability of what the claim says under the default fit, least and most are over {count} single changes of priors, cases and coding, same is the share of them with a verdict on the same side, "
-            "and family is the smaller of the two shares (by stacking and by equal weight) of specs with a verdict on that side. A claim survives if same is at least 90% and family at least 80%. "
+            f"and family is the smaller of the two shares (by stacking and by equal weight) of specs with a verdict on that side{'' if there else ' (not run yet)'}. A claim survives if same is at least 90% and family at least 80%. "
             f"Survive: {lists['yes']}. Depend on an assumption: {lists['not everywhere']}. Undecided from the start: {lists['undecided']}. Fail throughout: {lists['fails throughout']}."
         ),
     ]  # fmt: skip
