@@ -422,7 +422,7 @@ def compare_methods(table: pd.DataFrame, outcomes: Sequence[str] = ("coup", "rev
     both = table[table["outcome"].isin(list(outcomes))]
     weights = both[both["method"].str.startswith("weights")].set_index(["change", "outcome"])
     refits = both[both["method"] == "refit"].set_index(["change", "outcome"])
-    joined = weights.join(refits[["probability", "se"]], rsuffix="_refit", how="inner")
+    joined = weights.join(refits[["probability", "se"]].add_suffix("_refit"), how="inner")
     error = np.hypot(joined["se"], joined["se_refit"])
     return pd.DataFrame({
         "k": joined["k"], "trusted": joined["method"] == "weights", "weights": joined["probability"], "refit": joined["probability_refit"],

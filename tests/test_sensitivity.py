@@ -10,7 +10,7 @@ import pytest
 from forecast import calibration, charts, multiverse, sensitivity, shares
 from forecast.design import build_design
 from forecast.engine import Where
-from forecast.errors import SpecError, UsageError
+from forecast.errors import GateError, SpecError, UsageError
 from forecast.hazards import build_stages
 from forecast.likelihood import log_likelihood, row_log_likelihood, row_log_rate
 from forecast.patches import Cases, Patch, Scale, find_cases, leave_out, patched_data, patched_spec, read_patches
@@ -178,24 +178,41 @@ def test_weighted_rows_follow_the_weights():
     assert row["se"] > 0
 
 
-def test_changes_are_answered_by_weights_or_refits_and_a_failure_stops_nothing(lab, tmp_path):
+def test_changes_are_answered_by_weights_or_refits_and_a_failure_stops_nothing(lab, tmp_path, monkeypatch):
+    monkeypatch.setattr(sensitivity, "LEAST", 50)
     patches = {
-        "small": Patch(kind="priors", scale=Scale(lengths=1.05)),
+        "lengths": Patch(kind="priors", scale=Scale(lengths=1.05)),
         "coder A": Patch(coder="A"),
+        "broken": Patch(coder="A", events={"KGZ-1900-nothing": {"kind": "uprising"}}),
     }
-    found = run_changes(lab, patches, tmp_path, Where(1), refits="all", claims=())
-    assert not found.failures
-    assert (
-        found.table.groupby("change")["method"].nunique() == pd.Series({"as it stands": 1, "coder A": 2, "small": 2})
-    ).all()
-    sums = found.table.groupby(["change", "method"])["probability"].sum()
-    np.testing.assert_allclose(sums, 1.0)
-    assert set(found.claims["change"]) >= {"as it stands", "coder A"}
+    found = run_changes(lab, patches, tmp_path, Where(1))
+    assert [(failure.job.name, failure.exit_code) for failure in found.failures] == [("broken", 2)]
+    methods = found.table.groupby("change")["method"].first()
+    assert methods.to_dict() == {"as it stands": "base fit", "lengths": "weights", "coder A": "refit"}
+    np.testing.assert_allclose(found.table.groupby("change")["probability"].sum(), 1.0)
+    assert set(found.claims["change"]) == {"as it stands", "lengths", "coder A"}
     assert charts.plot_changes(found.table).startswith("<svg")
-    impossible = replace(lab, gate=Gate(rhat=1.0, ess=1e9), sampling=Sampling(draws=10, tune=20, chains=2))
-    again = run_changes(impossible, {"never": Patch(pooled=True)}, tmp_path, Where(1), claims=())
-    assert [failure.job.name for failure in again.failures] == ["never"]
-    assert set(again.table["change"]) == {"as it stands"}
+
+
+def test_a_refit_that_does_not_pass_its_gate_is_no_answer(lab, tiny_data):
+    strict = replace(lab, gate=Gate(rhat=1.0, ess=1e9), sampling=Sampling(draws=10, tune=20, chains=2))
+    with pytest.raises(GateError, match="did not pass"):
+        sensitivity.refit(
+            (tiny_data, lab.fit.spec, lab.warm), sensitivity.refit_job(strict, "never", Patch(pooled=True))
+        )
+
+
+def test_two_ways_of_an_answer_are_compared():
+    lines = [
+        ("a", "weights", 0.10, 0.003),
+        ("a", "refit", 0.11, 0.004),
+        ("b", "weights (refused)", 0.1, 0.01),
+        ("b", "refit", 0.2, 0.0),
+    ]
+    table = pd.DataFrame(lines, columns=["change", "method", "probability", "se"]).assign(outcome="coup", k=0.2)
+    told = sensitivity.compare_methods(table).set_index("change")
+    assert told["trusted"].to_dict() == {"a": True, "b": False}
+    assert told.loc["a", "z"] == pytest.approx(-2.0)
 
 
 def test_power_scaling_names_every_quantity(lab):
