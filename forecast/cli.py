@@ -58,6 +58,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="INDICATOR=VALUE", help="Hold an indicator at a value; may be repeated."),
 ]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Folder for tables and pictures; default: in the study's build/."),
+]
+WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="Local processes; 0: one for each core.")]
+DaskOption = Annotated[
+    str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, or local for a cluster here.")
+]
 FormatOption = Annotated[str, typer.Option("--format", help="table, json or csv.")]
 
 
@@ -464,6 +472,141 @@ def claims(
 
 @app.command()
 @guarded
+def scenario(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Named scenarios; default: all of models/scenarios.toml."),
+    ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option("--grid", metavar="A,B", help="Every outcome over two indicators, such as war_balance,sanctions."),
+    ] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option("--curve", metavar="INDICATOR", help="One-way curve; may be repeated; all: every indicator."),
+    ] = None,
+    tipping: Annotated[
+        bool, typer.Option("--tipping", help="The smallest moves that make a removal likelier than not, or double it.")
+    ] = False,
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    points: Annotated[int, typer.Option("--points", min=2, max=101, help="Of a grid's side or a curve.")] = 9,
+    form: FormatOption = "table",
+    out: OutOption = None,
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """What if: named scenarios, a grid over two indicators, curves, or tipping points; a table and a picture.
+
+    Example: forecast scenario front_collapses; forecast scenario --grid war_balance,sanctions; forecast scenario --tipping
+    """
+    _check_format(form)
+    if sum(map(bool, (names, grid, curve, tipping))) > 1:
+        raise UsageError("ask for one thing at a time: names, --grid, --curve or --tipping")
+    place, data, model = _open(study, spec, variation, as_of)
+    from forecast import charts, scenarios
+
+    known = scenarios.read_scenarios(place.models / "scenarios.toml") if not (grid or curve or tipping) else {}
+    if unknown := [name for name in names or [] if name not in known]:
+        raise UsageError(f"there is no scenario {', '.join(unknown)}; known are {', '.join(known)}")
+    fitted = _fitted(place, data, model)
+    fitted.require_gate()
+    stage = scenarios.set_stage(fitted, data, country, horizon, held=tipping)
+    if grid:
+        first, comma, second = grid.partition(",")
+        if not comma:
+            raise UsageError(f"--grid {grid}: write two indicators, such as war_balance,sanctions")
+        what, table = "grid", scenarios.scenario_grid(stage, first, second, points)
+        picture = charts.plot_grid(table, first, second)
+    elif curve:
+        import pandas as pd
+
+        chosen = stage.names if curve == ["all"] else curve
+        what, table = "curves", pd.concat([scenarios.scenario_curve(stage, name, points) for name in chosen])
+        picture = charts.plot_curves(table)
+    elif tipping:
+        what, table = "tipping", scenarios.tipping_points(stage)
+        picture = charts.plot_tipping(table)
+    else:
+        chosen_ones = {name: known[name] for name in names or known}
+        what, table = "scenarios", scenarios.named_scenarios(stage, chosen_ones)
+        picture = charts.plot_intervals(table, "scenario")
+    for warning in dict.fromkeys(table["warning"]) if len(table) < 200 and not tipping else ():
+        if warning:
+            talk(f"warning: {warning}")
+    facts = {
+        "country": country,
+        "leader": stage.question.leader,
+        "as_of": str(data.known_to),
+        "horizon_months": horizon,
+    }
+    _print_table(table.set_index(table.columns[0]), form, facts)
+    _save_result(out or place.build / "scenario", what, {"": table}, picture)
+
+
+@app.command()
+@guarded
+def sensitivity(
+    kind: Annotated[str, typer.Argument(help="priors, cases, coding, shares, multiverse, calibration or check.")],
+    country: CountryOption = "RUS",
+    horizon: HorizonOption = 24,
+    workers: WorkersOption = 0,
+    dask: DaskOption = None,
+    form: FormatOption = "table",
+    out: OutOption = None,
+    spec: SpecOption = "default",
+    variation: VariationOption = None,
+    as_of: AsOfOption = None,
+    study: StudyOption = None,
+) -> None:
+    """Say what carries the answer: priors, cases, coding, the choice of model; tables and a picture.
+
+    shares: what the spread is made of. calibration: does the sampler find what the prior planted. check: importance weights held
+    against refits. A run that was stopped goes on where it was when the command is given again.
+
+    Example: forecast sensitivity cases; forecast sensitivity multiverse --dask local --workers 2
+    """
+    _check_format(form)
+    place, data, model = _open(study, spec, variation, as_of)
+    from forecast.engine import Where
+    from forecast.laboratory import KINDS, examine
+    from forecast.prediction import ask
+    from forecast.sensitivity import Lab
+
+    if kind not in KINDS:
+        raise UsageError(f"there is no sensitivity to {kind}; choose from {', '.join(KINDS)}")
+    ask(data, country, horizon)
+    fitted = _fitted(place, data, model)
+    fitted.require_gate()
+    lab = Lab(fitted, data, country, horizon)
+    found = examine(kind, lab, place.models, place.build / "sensitivity", Where(workers, dask), progress=True)
+    for failure in found.failures:
+        talk(f"{failure.job.name} failed: {failure.message}")
+    table = found.tables[""]
+    _print_table(
+        table.set_index(table.columns[0]),
+        form,
+        {"country": country, "as_of": str(data.known_to), "horizon_months": horizon},
+    )
+    _save_result(out or place.build / "sensitivity" / "results", kind, found.tables, found.picture)
+
+
+def _save_result(folder: Path, what: str, tables: dict[str, Any], picture: str) -> None:
+    """Write tables as CSV and a picture as SVG, and say where."""
+    from forecast.files import write_atomically
+
+    for part, table in tables.items():
+        path = folder / f"{what}{'_' if part else ''}{part}.csv"
+        write_atomically(path, table.to_csv(index=False, float_format="%.6g"))
+        talk(f"written: {path}")
+    write_atomically(folder / f"{what}.svg", picture)
+    talk(f"written: {folder / what}.svg")
+
+
+@app.command()
+@guarded
 def record(
     country: Annotated[
         list[str] | None, typer.Option("--country", help="Country to record; may be repeated; default: all in office.")
@@ -723,10 +866,8 @@ def backtest(
         typer.Option("--spec", help="Name of a spec in models/; default: panel if there is one, or default."),
     ] = None,
     variation: VariationOption = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Local processes; 0: one for each core.")] = 0,
-    dask: Annotated[
-        str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler, or local for a cluster here.")
-    ] = None,
+    workers: WorkersOption = 0,
+    dask: DaskOption = None,
     versus: Annotated[
         list[Path] | None,
         typer.Option("--versus", metavar="FILE.csv", help="An outside forecast table; may be repeated."),

@@ -89,7 +89,15 @@ class Fit:
             )
 
 
-def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: bool = False) -> Fit:
+def fit(
+    data: Data,
+    spec: Spec,
+    *,
+    warm: xr.Dataset | None = None,
+    design: xr.Dataset | None = None,
+    unchecked: tuple[str, ...] = (),
+    progress: bool = False,
+) -> Fit:
     """Sample the posterior of a spec given a study as of a day.
 
     A run that does not pass the gate is made again, more carefully: smaller steps, twice the draws.
@@ -101,6 +109,10 @@ def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: boo
     warm : xarray.Dataset, optional
         Posterior of a fit of other data: the chains start from its draws, and steps are scaled by its spreads, so half
         the tuning is enough.
+    design : xarray.Dataset, optional
+        The view's design with some cases left out, in place of the whole one.
+    unchecked : tuple of str
+        Parameters that the diagnostics leave out, because there are many and nothing hangs on one of them.
     progress : bool
         Show a progress bar on stderr.
 
@@ -109,15 +121,15 @@ def fit(data: Data, spec: Spec, *, warm: xr.Dataset | None = None, progress: boo
     Fit
         Whether or not it passes the gate; publishing verbs call `Fit.require_gate`.
     """
-    design = build_design(data, spec)
+    design = build_design(data, spec) if design is None else design
     first = (
         spec if warm is None else spec.with_sampling(spec.sampling.model_copy(update={"tune": spec.sampling.tune // 2}))
     )
-    posterior, diagnostics = sample(design, first, warm=warm, progress=progress)
+    posterior, diagnostics = sample(design, first, warm=warm, unchecked=unchecked, progress=progress)
     settings, tries = spec.sampling, 1
     while diagnostics.failures(spec.gate) and tries < TRIES:
         settings, tries = settings.more_careful(), tries + 1
-        posterior, diagnostics = sample(design, spec.with_sampling(settings), progress=progress)
+        posterior, diagnostics = sample(design, spec.with_sampling(settings), unchecked=unchecked, progress=progress)
     posterior = posterior.drop_vars([name for name in posterior if str(name).endswith("_z")])
     facts = {"sampled_with": settings.model_dump(), "tries": tries, "fit_digest": digest_draws(posterior)}
     return Fit(posterior, design, spec, diagnostics, {**describe_run(data, spec), **facts})
@@ -133,7 +145,12 @@ def digest_draws(posterior: xr.Dataset) -> str:
 
 
 def sample(
-    design: xr.Dataset, spec: Spec, *, warm: xr.Dataset | None = None, progress: bool = False
+    design: xr.Dataset,
+    spec: Spec,
+    *,
+    warm: xr.Dataset | None = None,
+    unchecked: tuple[str, ...] = (),
+    progress: bool = False,
 ) -> tuple[xr.Dataset, Diagnostics]:
     """Return draws of every parameter by nutpie's NUTS under a spec's settings, and how well they mixed."""
     import nutpie
@@ -164,7 +181,8 @@ def sample(
         progress_bar=progress,
     )
     posterior = density.name_draws(tree["posterior"]["position"].to_numpy())
-    return posterior, diagnose(posterior, int(tree["sample_stats"]["diverging"].sum()))
+    checked = posterior.drop_vars([name for name in unchecked if name in posterior])
+    return posterior, diagnose(checked, int(tree["sample_stats"]["diverging"].sum()))
 
 
 def diagnose(posterior: xr.Dataset, divergences: int = 0) -> Diagnostics:

@@ -49,12 +49,17 @@ def _error(parameters: Parameters, spell: Any, latent: int) -> Any:
     return parameters["coding_error"][:, spell]
 
 
-def row_log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
-    """Return the log-likelihood of each onset row (draw x row): events x log rate - exposure x rate."""
+def row_log_rate(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
+    """Return the log rate of each onset row and cause (draw x row x cause)."""
     index = row_index(design)
     error = _error(parameters, index.spell, len(stages.latent))
     x = true_values(design["centre"].to_numpy(), design["spread"].to_numpy(), error, stages.latent)
-    log_rate = log_hazard(parameters, x, index, stages)
+    return log_hazard(parameters, x, index, stages)
+
+
+def row_log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
+    """Return the log-likelihood of each onset row (draw x row): events x log rate - exposure x rate."""
+    log_rate = row_log_rate(parameters, design, stages)
     expected = design["exposure"].to_numpy()[:, None] * np.exp(log_rate)
     return (design["events"].to_numpy() * log_rate - expected).sum(axis=-1)
 

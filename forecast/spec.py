@@ -309,7 +309,7 @@ def load_spec(path: Path | str, *, informed: bool = True) -> Spec:
     spec = _validated(content, path.name)
     if spec.reference is None or not informed:
         return spec
-    return _informed(spec, read_reference(path.parent / spec.reference.file), spec.reference.discount)
+    return inform(spec, read_reference(path.parent / spec.reference.file), spec.reference.discount)
 
 
 def read_reference(path: Path) -> ReferencePrior:
@@ -329,7 +329,7 @@ def read_reference(path: Path) -> ReferencePrior:
         raise SpecError("\n".join([f"{path.name} is not a reference prior", *lines])) from None
 
 
-def _informed(spec: Spec, reference: ReferencePrior, discount: float) -> Spec:
+def inform(spec: Spec, reference: ReferencePrior, discount: float) -> Spec:
     """Return a spec whose baselines and onset effects know what the reference prior knows of them."""
     baseline = {
         cause: reference.baseline[cause].inform(prior, discount) if cause in reference.baseline else prior

@@ -15,7 +15,7 @@ PACKAGE = Path(forecast.__file__).parent
 ORDER = (
     "errors", "schema", "files", "scores", "engine", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
     "outcomes", "covariates", "panel", "fetching",
-    "hazards", "kernel", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "changes", "claims", "ledger", "resolution", "track_record", "drawing", "plots", "explorer",
+    "hazards", "kernel", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "scenarios", "changes", "claims", "patches", "sensitivity", "multiverse", "shares", "calibration", "ledger", "resolution", "track_record", "drawing", "plots", "charts", "laboratory", "explorer",
     "pages", "report", "exports", "overview", "evaluation", "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
@@ -24,7 +24,7 @@ SAMPLERS = {
     "pytensor": {"model"},
     "numba": {"kernel"},
     "nutpie": {"inference"},
-    "arviz_stats": {"inference", "prediction"},
+    "arviz_stats": {"inference", "prediction", "sensitivity"},
 }
 PUBLIC = [
     "Data", "Fit", "Forecast", "ForecastError", "Spec", "build_design", "build_model", "check_study", "evaluate_claims", "find_study",
