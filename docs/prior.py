@@ -18,7 +18,7 @@ def main() -> None:
     study = forecast.find_study(Path(__file__).parent.parent)
     spec = forecast.load_spec(study.models / "default.toml")
     design = forecast.build_design(forecast.load_data(study.data), spec)
-    with forecast.build_model(design, spec, fused=False):
+    with forecast.build_model(design, spec):
         drawn = pm.sample_prior_predictive(DRAWS, random_seed=1)["prior_predictive"].to_dataset().isel(chain=0)
     years = float(design["exposure"].sum())
     lines = [
@@ -42,7 +42,7 @@ def main() -> None:
     lines += [
         "",
         "The ranges are wide and none of them absurd to a historian: from one coup attempt in about three hundred leader-years to one in four,",
-        "as in Latin America or Africa at their most turbulent; uprisings from under one in a hundred leader-years to nearly one in two; and",
+        "as in Latin America or Africa at their most turbulent; uprisings from one in a hundred leader-years to nearly one in two; and",
         "success from rare to usual.",
     ]
     text = "\n".join(lines) + "\n"
