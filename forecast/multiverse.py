@@ -147,7 +147,7 @@ def run_multiverse(
     done = [options for options in patches if whole[options].key in results and past[options].key in results]
     lpd = pd.DataFrame(
         [results[past[options].key]["lpd"] for options in done], index=[names[options] for options in done]
-    )
+    ).dropna(axis=1)  # specs of other frames share only some country-years
     weights = stack_weights(lpd.to_numpy()) if done else np.zeros(0)
     lines, told = [], []
     for options, weight, elpd in zip(done, weights, lpd.sum(axis=1), strict=True):

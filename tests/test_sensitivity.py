@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast import calibration, charts, multiverse, sensitivity, shares
+from forecast import calibration, charts, engine, multiverse, sensitivity, shares
 from forecast.design import build_design
 from forecast.engine import Where
 from forecast.errors import GateError, SpecError, UsageError
@@ -290,6 +290,23 @@ def test_stacking_finds_the_better_mixture():
     weights = multiverse.stack_weights(np.log(density))
     assert weights[0] * 0.9 + weights[1] * 0.1 == pytest.approx(truth.mean(), abs=0.01)
     assert weights[2] < 0.01
+
+
+def test_a_family_is_fitted_to_all_and_to_the_past(lab, tmp_path, monkeypatch):
+    def here(work, jobs, folder, shared, where, *, progress):
+        answers = {job.key: engine.attempt(work, shared, job) for job in jobs}
+        return {key: json.loads(json.dumps(found["result"])) for key, found in answers.items()}, []
+
+    monkeypatch.setattr(multiverse, "run_jobs", here)
+    dimensions = {"time_unit": {"five_years": Patch(spec={"onset.period_years": 5})}}
+    family = multiverse.Family(origin="2012-12-31", dimensions=dimensions)
+    found = multiverse.run_multiverse(lab, family, tmp_path, sampling=QUICK, gate=LOOSE)
+    assert list(found.table["time_unit"]) == ["five_years"] * 5
+    assert found.table["weight"].tolist() == [1.0] * 5
+    assert found.lpd.shape == (1, 36)  # three countries, twelve years
+    assert found.table["elpd"].iloc[0] == pytest.approx(found.lpd.to_numpy().sum())
+    assert set(found.claims["id"]) == {claim.id for claim in lab.fit.spec.claims}
+    assert charts.plot_family(found.table, list(dimensions)).startswith("<svg")
 
 
 def test_claims_are_counted_over_what_can_answer():
