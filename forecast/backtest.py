@@ -19,11 +19,12 @@ import xarray as xr
 
 import forecast
 from forecast.data import Data
-from forecast.design import measure, period_of, rescale
+from forecast.design import measure, period_of, places, rescale
 from forecast.engine import Failure, Job, Where, run_jobs
 from forecast.errors import GateError, UsageError
 from forecast.hazards import (
     Index,
+    Stages,
     build_stages,
     gain_probability,
     log_hazard,
@@ -37,7 +38,7 @@ from forecast.prediction import INTERVALS, fill_absent, stack_draws, unmixed, wa
 from forecast.schema import KINDS
 from forecast.spec import Spec
 
-FORMAT = 1  # of the kept results; raise it when the same job would give other numbers
+FORMAT = 2  # of the kept results; raise it when the same job would give other numbers
 COUNTRY_OUTCOMES = ("coup_attempt", "coup_success", "coup_failed", "uprising", "uprising_removal")
 COLUMNS = (
     "country", "gw_code", "name", "origin", "target_year", "outcome", "probability", "p05", "p25", "p75", "p95", "observed",
@@ -172,6 +173,15 @@ def list_moments(view: Data, states: pd.DataFrame, steps: int) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class _Uprising:
+    """An uprising under way: its country's place, the days it has lasted, and its place among the design's challenges."""
+
+    country: int
+    days: float
+    challenge: int
+
+
+@dataclass(frozen=True)
 class _Outlook:
     """What the data say about the year ahead, the same in every draw; rows are country x step.
 
@@ -179,14 +189,14 @@ class _Outlook:
     ----------
     centre, spread : array (row x indicator)
     index : Index
-    ongoing : mapping of a country's position to its uprisings under way
+    ongoing : sequence of _Uprising
     """
 
     fit: Fit
     centre: Any
     spread: Any
     index: Index
-    ongoing: Mapping[int, Ongoing]
+    ongoing: Sequence[_Uprising]
 
 
 def forecast_countries(result: Fit, view: Data, seed: int) -> xr.DataArray:
@@ -209,7 +219,7 @@ def forecast_countries(result: Fit, view: Data, seed: int) -> xr.DataArray:
         country=_positions(result.design, "country", moments["country"]),
         spell=None,
     )
-    outlook = _Outlook(result, *_covariates(result.design, view, moments), index, _ongoing(view, states))
+    outlook = _Outlook(result, *_covariates(result.design, view, moments), index, _ongoing(view, states, result.design))
     draws = len(parameters["baseline"])
     values = np.concatenate([
         _probabilities(outlook, {name: value[start : start + BLOCK] for name, value in parameters.items()})
@@ -250,17 +260,15 @@ def _covariates(design: xr.Dataset, view: Data, moments: pd.DataFrame) -> tuple[
     return centre, spread
 
 
-def _ongoing(view: Data, states: pd.DataFrame) -> dict[int, Ongoing]:
+def _ongoing(view: Data, states: pd.DataFrame, design: xr.Dataset) -> list[_Uprising]:
     """Return the uprisings under way against the leader in office, or in a country without one."""
     events = view.events[view.events["end"].isna() & (view.events["kind"] == "uprising")]
     events = events[events["country"].isin(states.index)].sort_values("start")
     events = events[~(events["start"] < events["country"].map(states["since"]))]
+    challenges = pd.Series(range(design.sizes["challenge"]), index=design["challenge_id"].to_numpy())
     age = (pd.Timestamp(view.known_to) - events["start"]).dt.days + 1.0
-    uprising = KINDS.index("uprising")
-    return {
-        int(states.index.get_loc(country)): Ongoing((uprising,) * len(days), tuple(days))
-        for country, days in age.groupby(events["country"])
-    }
+    each = (states.index.get_indexer(events["country"]), age, challenges[events["event_id"]])
+    return [_Uprising(int(country), float(days), int(row)) for country, days, row in zip(*each, strict=True)]
 
 
 def _probabilities(outlook: _Outlook, parameters: dict[str, Any]) -> Any:
@@ -278,11 +286,26 @@ def _probabilities(outlook: _Outlook, parameters: dict[str, Any]) -> Any:
     rate, success = (values.reshape(draws, countries, STEPS, -1) for values in (rate, success))
     length = Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
     years = np.full(STEPS, 1.0 / STEPS)
-    pending = np.zeros((draws, countries))
-    for place, ongoing in outlook.ongoing.items():
-        pending[:, place] = removal_pending(ongoing, success[:, place, 0], length, years)[:, KINDS.index("uprising")]
-    found = occurrence(rate, success, length, pending, years)
+    found = occurrence(rate, success, length, _pending(outlook, parameters, stages, length, countries), years)
     return np.stack([found[name] for name in COUNTRY_OUTCOMES], axis=-1)
+
+
+def _pending(outlook: _Outlook, parameters: dict[str, Any], stages: Stages, length: Length, countries: int) -> Any:
+    """Return P(an uprising under way removes the leader in the year) (draw x country).
+
+    As in the likelihood, how it will end depends on the conditions under which it began.
+    """
+    uprising, years = KINDS.index("uprising"), np.full(STEPS, 1.0 / STEPS)
+    begun = outlook.fit.design.isel(challenge=[one.challenge for one in outlook.ongoing])
+    centre, spread = begun["challenge_centre"].to_numpy(), begun["challenge_spread"].to_numpy()
+    x = true_values(centre, spread, parameters["error"][:, [one.country for one in outlook.ongoing]], stages.latent)
+    score = result_score(parameters, x, places(begun, "challenge_group", "group"), stages)
+    chance = removal_probability(score, parameters["cutpoints"])
+    fails = np.ones((len(chance), countries))
+    for place, one in enumerate(outlook.ongoing):
+        removed = removal_pending(Ongoing((uprising,), (one.days,)), chance[:, place], length, years)
+        fails[:, one.country] *= 1.0 - removed[:, uprising]
+    return 1.0 - fails
 
 
 def list_rows(view: Data, spec: Spec, draws: xr.DataArray) -> list[dict[str, Any]]:

@@ -318,10 +318,10 @@ def _open(study: Path | None, spec: str, variation: str | None, as_of: str | Non
     from forecast.study import find_study
 
     place = find_study(study)
-    model = load_spec(place.models / f"{spec}.toml")
+    model = load_spec(place.models / f"{spec}.toml", variation)
     data = load_data(place.data, place.build)
     model.check_terms(data.codebook.indicators)
-    return place, data.as_of(as_of) if as_of else data, model.varied(variation) if variation else model
+    return place, data.as_of(as_of) if as_of else data, model
 
 
 def _fitted(place: Study, data: Data, model: Spec) -> Fit:

@@ -284,14 +284,16 @@ def _validated(content: dict[str, Any], source: str) -> Spec:
         raise SpecError("\n".join([f"{source} is not a valid spec", *lines])) from None
 
 
-def load_spec(path: Path | str, *, informed: bool = True) -> Spec:
-    """Read a model spec.
+def load_spec(path: Path | str, variation: str | None = None, *, informed: bool = True) -> Spec:
+    """Read a model spec, or one of its variations.
 
     Parameters
     ----------
     path : Path or str
+    variation : str, optional
+        One of those that the file names.
     informed : bool
-        Let the reference prior that the spec names, if any, inform its priors.
+        Let the reference prior that the spec or its variation names, if any, inform its priors.
 
     Raises
     ------
@@ -307,6 +309,7 @@ def load_spec(path: Path | str, *, informed: bool = True) -> Spec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path.name} is not TOML: {error}") from None
     spec = _validated(content, path.name)
+    spec = spec.varied(variation) if variation else spec
     if spec.reference is None or not informed:
         return spec
     return inform(spec, read_reference(path.parent / spec.reference.file), spec.reference.discount)

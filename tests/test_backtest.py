@@ -19,6 +19,9 @@ from forecast import backtest, baselines
 from forecast.backtest import (
     COLUMNS,
     COUNTRY_OUTCOMES,
+    _Outlook,
+    _pending,
+    _Uprising,
     forecast_countries,
     forecast_origin,
     list_moments,
@@ -32,10 +35,12 @@ from forecast.backtest import (
 )  # fmt: skip
 from forecast.cli import app
 from forecast.data import load_data
-from forecast.design import measure
+from forecast.design import measure, places
 from forecast.engine import Failure, Where
 from forecast.errors import GateError, UsageError
+from forecast.hazards import build_stages, removal_probability, result_score
 from forecast.incidence import Length, Ongoing, incidence, occurrence, removal_pending
+from forecast.prediction import stack_draws
 from forecast.spec import load_spec
 
 TINY = Path(__file__).parent / "tiny"
@@ -218,6 +223,26 @@ def test_pending_removals_agree_with_the_leaders_forecast():
     quiet = np.zeros((1, 12, 3))
     alone, _ = incidence(quiet, np.broadcast_to(success, (1, 12, 2)), length, ongoing, months)
     assert removal_pending(ongoing, success, length, months)[0, 1] == pytest.approx(alone[0, -1, 1])
+
+
+def test_an_uprising_under_way_is_judged_by_the_conditions_under_which_it_began(tiny_fit, tiny_data):
+    design, parameters = tiny_fit.design, stack_draws(tiny_fit.posterior)
+    stages = build_stages(design, tiny_fit.spec)
+    length = Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
+    parameters["error"] = np.zeros((len(length.sd), 2, design.sizes["latent"]))
+
+    def pending(design):
+        outlook = _Outlook(replace(tiny_fit, design=design), None, None, None, [_Uprising(1, 40.0, 0)])
+        return _pending(outlook, parameters, stages, length, 2)
+
+    score = result_score(
+        parameters, design["challenge_centre"].to_numpy()[:1], places(design, "challenge_group", "group")[:1], stages
+    )
+    chance = removal_probability(score, parameters["cutpoints"])[:, 0]
+    found = pending(design)
+    assert (found[:, 0] == 0).all()
+    np.testing.assert_allclose(found[:, 1], removal_pending(Ongoing((1,), (40.0,)), chance, length, QUARTERS)[:, 1])
+    assert not np.allclose(pending(design.assign(challenge_centre=design["challenge_centre"] + 1.0)), found)
 
 
 @pytest.fixture(scope="module")

@@ -32,11 +32,12 @@ def edited(tiny_tables):
 
 @pytest.mark.parametrize("name", ["default", "baseline"])
 def test_the_specs_of_the_repository_are_valid(repository, name):
-    spec = load_spec(repository / "models" / f"{name}.toml")
+    path = repository / "models" / f"{name}.toml"
+    spec = load_spec(path)
     assert spec.name == name
     spec.check_terms(read_codebook(repository / "data" / "codebook.toml").indicators)
     for variation in spec.variations:
-        assert spec.varied(variation).digest != spec.digest
+        assert load_spec(path, variation).digest != spec.digest
 
 
 def test_every_claim_of_the_repository_is_about_effects_in_the_spec(repository):
@@ -249,6 +250,13 @@ def test_a_reference_prior_informs_what_it_names_and_nothing_else(informed):
     assert (effects["tenure", "uprising"].mean, effects["tenure", "uprising"].sd) == (0.0, 0.5)
     assert with_it.indicators == without.indicators
     assert with_it.digest != without.digest
+
+
+def test_a_variation_may_name_a_reference_prior(informed):
+    text = informed.read_text(encoding="utf-8").replace("[reference]\nfile", "[variations.world]\nreference.file")
+    informed.write_text(text.replace("\ndiscount", "\nreference.discount"), encoding="utf-8")
+    assert load_spec(informed, "world").onset.baseline["coup"].mean == pytest.approx((-3.9 - 3.0) / 2)
+    assert load_spec(informed).onset.baseline["coup"].mean == -3.9
 
 
 def test_a_reference_prior_that_is_missing_or_damaged_is_refused(informed):
