@@ -6,6 +6,7 @@ Each line is a fit to the data as of its date, so nothing later is known to it. 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -26,20 +27,45 @@ EPISODES = (
 )
 HORIZON = 24
 SURPRISE = 0.10
+FEW = 20  # challenges under which a fit says little that is not in its prior
+
+
+class Given(NamedTuple):
+    """What a forecast gave to the outcome that came true, and to the likeliest; challenges that its fit knew."""
+
+    name: str
+    outcome: str
+    happened: float
+    most: float
+    challenges: int
 
 
 def main() -> None:
     """Write the table."""
     study = forecast.find_study(Path(__file__).parent.parent)
     data, spec = forecast.load_data(study.data), forecast.load_spec(study.models / "default.toml")
-    lines = [line_of(study, data, spec, *episode) for episode in EPISODES]
-    text = "\n".join([*HEAD, *lines])
+    made = [line_of(study, data, spec, *episode) for episode in EPISODES]
+    text = "\n".join([*HEAD, *(line for line, _ in made), "", *verdict([given for _, given in made])])
     (Path(__file__).parent / "episodes.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def line_of(study, data, spec, country: str, as_of: str, told: str) -> str:  # type: ignore[no-untyped-def]
-    """Return one line of the table."""
+def verdict(given: list[Given]) -> list[str]:
+    """Return where the model was surprised, in words."""
+    surprised = [f"{g.name} ({g.happened:.1%})" for g in given if g.happened < SURPRISE]
+    removed = [g.happened for g in given if g.outcome in ("coup", "revolution")]
+    likeliest = sum(g.happened == g.most for g in given)
+    few = [g for g in given if g.challenges < FEW]
+    return [
+        f"The model was surprised in {len(surprised)} of {len(given)} episodes: {', '.join(surprised)}.",
+        f"What it held likeliest came true in {likeliest}.",
+        f"To the {len(removed)} removals it gave between {min(removed):.1%} and {max(removed):.1%}: it saw none of them coming.",
+        f"Of the fits, {', '.join(f'{g.name} knew {g.challenges} challenges' for g in few)}: what they say is mostly the prior.",
+    ]
+
+
+def line_of(study, data, spec, country: str, as_of: str, told: str) -> tuple[str, Given]:  # type: ignore[no-untyped-def]
+    """Return one line of the table, and what was given to what happened."""
     view = data.as_of(as_of)
     fitted, _ = fit_or_load(study.build, view, spec)
     fitted.require_gate()
@@ -53,7 +79,9 @@ def line_of(study, data, spec, country: str, as_of: str, told: str) -> str:  # t
     outcome = resolve(data, result.question)
     happened = table.loc[outcome, "probability"]
     mark = f"{outcome.replace('_', ' ')}: {happened:.1%}" + (", **surprised**" if happened < SURPRISE else "")
-    return f"| {country} {as_of} | {result.question.leader} | {' | '.join(cells)} | {told} | {mark} |"
+    line = f"| {country} {as_of} | {result.question.leader} | {' | '.join(cells)} | {told} | {mark} |"
+    known = len(view.in_frames(spec.frames).events)
+    return line, Given(f"{country} {as_of}", outcome, happened, table["probability"].max(), known)
 
 
 def resolve(data: forecast.Data, question: forecast.prediction.Question) -> str:  # type: ignore[name-defined]
