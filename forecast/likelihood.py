@@ -6,7 +6,7 @@ out. The tests hold sums over rows against the sampled density.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,10 @@ import xarray as xr
 from scipy.special import log_expit, log_ndtr
 
 from forecast.design import places
-from forecast.hazards import Stages, log_hazard, result_score, row_index, true_values
+from forecast.hazards import Stages, in_blocks, log_hazard, result_score, row_index, true_values
 from forecast.schema import RESULTS
 
 REMOVED = RESULTS.index("removed")
-BLOCK = 250  # draws that are worked on at a time: their arrays stay in the cache
 Parameters = Mapping[str, Any]
 
 
@@ -33,14 +32,13 @@ def log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -
         Any rows and challenges.
     stages : Stages
     """
-    draws = len(parameters["baseline"])
-    blocks = [slice(start, start + BLOCK) for start in range(0, draws, BLOCK)]
-    return np.concatenate([_total({k: v[block] for k, v in parameters.items()}, design, stages) for block in blocks])
+    parts = (_rows(design, stages), _challenges(design, stages))
 
+    def total(block: slice) -> Any:
+        own = {name: values[block] for name, values in parameters.items()}
+        return sum(part(own).sum(axis=-1) for part in parts)
 
-def _total(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
-    rows, challenges = (part(parameters, design, stages) for part in (row_log_likelihood, challenge_log_likelihood))
-    return rows.sum(axis=-1) + challenges.sum(axis=-1)
+    return np.concatenate(in_blocks(total, len(parameters["baseline"])))
 
 
 def _error(parameters: Parameters, spell: Any, latent: int) -> Any:
@@ -49,25 +47,32 @@ def _error(parameters: Parameters, spell: Any, latent: int) -> Any:
     return parameters["coding_error"][:, spell]
 
 
-def row_log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
-    """Return the log-likelihood of each onset row (draw x row): events x log rate - exposure x rate."""
-    index = row_index(design)
-    error = _error(parameters, index.spell, len(stages.latent))
-    x = true_values(design["centre"].to_numpy(), design["spread"].to_numpy(), error, stages.latent)
-    log_rate = log_hazard(parameters, x, index, stages)
-    expected = design["exposure"].to_numpy()[:, None] * np.exp(log_rate)
-    return (design["events"].to_numpy() * log_rate - expected).sum(axis=-1)
+def _rows(design: xr.Dataset, stages: Stages) -> Callable[[Parameters], Any]:
+    """Return the function from draws to each onset row's log-likelihood (draw x row): events x log rate - exposure x rate."""
+    index, latent = row_index(design), stages.latent
+    centre, spread, exposure, events = (design[name].to_numpy() for name in ("centre", "spread", "exposure", "events"))
+
+    def of(parameters: Parameters) -> Any:
+        x = true_values(centre, spread, _error(parameters, index.spell, len(latent)), latent)
+        log_rate = log_hazard(parameters, x, index, stages)
+        return (events * log_rate - exposure[:, None] * np.exp(log_rate)).sum(axis=-1)
+
+    return of
 
 
-def challenge_log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
-    """Return the log-likelihood of each challenge's result and length (draw x challenge)."""
+def _challenges(design: xr.Dataset, stages: Stages) -> Callable[[Parameters], Any]:
+    """Return the function from draws to the log-likelihood of each challenge's result and length (draw x challenge)."""
     kind, spell, group = (places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group"))
-    error = _error(parameters, spell, len(stages.latent))
     centre, spread = design["challenge_centre"].to_numpy(), design["challenge_spread"].to_numpy()
-    x = true_values(centre, spread, error, stages.latent)
-    score = result_score(parameters, x, group, stages)[:, np.arange(len(kind)), kind]
-    lower, upper = np.moveaxis(parameters["cutpoints"][:, kind], -1, 0) - score
-    return _result(lower, upper, design["result"].to_numpy()) + _length(parameters, design, kind, -upper)
+    result, latent, lasted = design["result"].to_numpy(), stages.latent, _lasted(design, kind)
+
+    def of(parameters: Parameters) -> Any:
+        x = true_values(centre, spread, _error(parameters, spell, len(latent)), latent)
+        score = result_score(parameters, x, group, stages)[:, np.arange(len(kind)), kind]
+        lower, upper = np.moveaxis(parameters["cutpoints"][:, kind], -1, 0) - score
+        return _result(lower, upper, result) + lasted(parameters, -upper)
+
+    return of
 
 
 def _result(lower: Any, upper: Any, result: Any) -> Any:
@@ -77,14 +82,18 @@ def _result(lower: Any, upper: Any, result: Any) -> Any:
     return np.where(result < 0, 0.0, np.take_along_axis(each, np.maximum(result, 0)[None, :, None], axis=-1)[..., 0])
 
 
-def _length(parameters: Parameters, design: xr.Dataset, kind: Any, removal_logit: Any) -> Any:
-    """Return the log-likelihood of each length; of one that goes on, that it has lasted so long."""
-    days, ended = design["log_days"].to_numpy(), design["ended"].to_numpy()
-    mean, shift = parameters["log_days"][:, kind], parameters["removal_log_days"][:, kind]
-    sd, removed = parameters["log_days_sd"][:, kind], design["result"].to_numpy() == REMOVED
-    seen = -(((days - mean - shift * removed) / sd) ** 2) / 2 - np.log(sd)
-    pending = np.logaddexp(
-        log_expit(removal_logit) + log_ndtr((mean + shift - days) / sd),
-        log_expit(-removal_logit) + log_ndtr((mean - days) / sd),
-    )
-    return np.where(design["inherited"].to_numpy(), 0.0, np.where(ended, seen, pending))
+def _lasted(design: xr.Dataset, kind: Any) -> Callable[[Parameters, Any], Any]:
+    """Return the function to the log-likelihood of each length; of one that goes on, that it has lasted so long."""
+    names = ("log_days", "ended", "inherited", "result")
+    days, ended, inherited, result = (design[name].to_numpy() for name in names)
+
+    def of(parameters: Parameters, removal_logit: Any) -> Any:
+        mean, shift, sd = (parameters[name][:, kind] for name in ("log_days", "removal_log_days", "log_days_sd"))
+        seen = -(((days - mean - shift * (result == REMOVED)) / sd) ** 2) / 2 - np.log(sd)
+        pending = np.logaddexp(
+            log_expit(removal_logit) + log_ndtr((mean + shift - days) / sd),
+            log_expit(-removal_logit) + log_ndtr((mean - days) / sd),
+        )
+        return np.where(inherited, 0.0, np.where(ended, seen, pending))
+
+    return of
