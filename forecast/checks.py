@@ -274,7 +274,7 @@ def dates_in_order(tables: Tables) -> Iterator[Problem]:
                 )
             for column, day in days.items():
                 if day is not None and day > last:
-                    remedy = "correct the date, or move coded_to in codebook.toml once everything to that day is coded"
+                    remedy = "correct the date, or move the last coded day with forecast add day once everything is coded to it"
                     yield _at(file, number, column, row, f"is after the last coded day {last}", remedy)
 
 
