@@ -1,5 +1,16 @@
 """`python -m forecast` is the command `forecast`."""
 
-from forecast.cli import app
+import sys
 
-app()
+
+def main() -> None:
+    """Run the command, without dask until a verb asks for it: xarray would import it only to look for arrays that we do not have."""
+    sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
+
+    from forecast.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -30,11 +30,12 @@ from forecast.hazards import (
     log_hazard,
     removal_probability,
     result_score,
+    stack_draws,
     true_values,
 )
 from forecast.incidence import Length, Ongoing, occurrence, removal_pending
 from forecast.inference import Fit, fit
-from forecast.prediction import INTERVALS, fill_absent, stack_draws, unmixed, walk_periods
+from forecast.prediction import INTERVALS, unmixed, walk_periods
 from forecast.schema import KINDS
 from forecast.spec import Spec
 
@@ -209,7 +210,7 @@ def forecast_countries(result: Fit, view: Data, seed: int) -> xr.DataArray:
     view = view.in_frames(result.spec.frames)
     states, rng = list_states(view), np.random.default_rng(seed)
     moments = list_moments(view, states, STEPS)
-    parameters = fill_absent(stack_draws(result.posterior))
+    parameters = stack_draws(result.posterior)
     periods = period_of(moments["middle"], result.spec).to_numpy()
     period, parameters["period_effect"] = walk_periods(result.design, periods, parameters, rng)
     parameters["error"] = _coding_error(result.design, states, parameters, rng)

@@ -23,14 +23,13 @@ from forecast.data import Data
 from forecast.density import Density, build_density
 from forecast.design import places
 from forecast.engine import Failure, Job, Where, run_jobs
-from forecast.hazards import build_stages, result_score, true_values
+from forecast.hazards import build_stages, result_score, stack_draws, true_values
 from forecast.inference import Fit, describe_run, sample
 from forecast.likelihood import row_log_rate
 from forecast.prediction import answer, ask, look_ahead
 from forecast.schema import OUTCOMES, RESULTS
 from forecast.sensitivity import GROUPS, UNCHECKED, Lab, flatten
 from forecast.spec import Sampling, Spec
-from forecast.update import stack
 
 FORMAT = 1
 REPLICATIONS = 200
@@ -125,7 +124,7 @@ def simulate(design: xr.Dataset, spec: Spec, truth: xr.Dataset, rng: np.random.G
 
     Which challenges there are, and what preceded them, stays as it is: results are drawn given the challenge.
     """
-    parameters, stages = stack(truth), build_stages(design, spec)
+    parameters, stages = stack_draws(truth), build_stages(design, spec)
     events = rng.poisson(design["exposure"].to_numpy()[:, None] * np.exp(row_log_rate(parameters, design, stages)[0]))
     kind, spell, group = (places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group"))
     error = parameters["coding_error"][:, spell] if "coding_error" in parameters else np.zeros((1, len(spell), 0))
@@ -151,11 +150,11 @@ def replicate(shared: tuple[Data, Spec, xr.Dataset], job: Job) -> dict[str, Any]
     posterior, diagnostics = sample(planted, spec.with_sampling(settings), unchecked=UNCHECKED)
     step = posterior.sizes["chain"] * posterior.sizes["draw"] / RANKS
     chosen = (np.arange(RANKS) * step).astype(int)
-    flat = {name: values[chosen] for name, values in stack(posterior).items()}
+    flat = {name: values[chosen] for name, values in stack_draws(posterior).items()}
     ranks: dict[str, float] = {}
     for label, names in GROUPS.items():
         for name in (name for name in names if name in truth):
-            below = (flat[name] < stack(truth)[name]).mean(axis=0)
+            below = (flat[name] < stack_draws(truth)[name]).mean(axis=0)
             ranks |= {f"{label}: {name} {entry}": float(value) for entry, value in enumerate(np.ravel(below))}
     question = ask(data, job.facts["country"], job.facts["horizon"], paths="hold")
     drawn = posterior.stack(sample=("chain", "draw")).isel(sample=chosen).drop_vars(["sample", "chain", "draw"])

@@ -190,8 +190,6 @@ def _with_readings(after: Data, known: pd.MultiIndex, names: Any) -> Data:
 
 def _step(root: Fit, view: Data, country: str, horizon: int) -> tuple[State, Fit]:
     """Return the state of a view, by weights or, where they are not to be trusted, from a new sample."""
-    if root.provenance["data_digest"] == view.digest:
-        return _state(root, view, country, horizon), root
     reweighting = reweigh(root, view)
     if reweighting.objections:
         root = fit(view, root.spec, warm=root.posterior)

@@ -238,7 +238,7 @@ def sources_exist(tables: Tables) -> Iterator[Problem]:
 def dates_in_order(tables: Tables) -> Iterator[Problem]:
     """An end is not before its start, knowledge not before the fact, and nothing after coded_to."""
     last = tables.coded_to
-    late = "correct the date, or move coded_to in codebook.toml once everything to that day is coded"
+    late = "correct the date, or move the last coded day with forecast add day once everything is coded to it"
     for number, row in chain(tables.countries, *tables.dated):
         days = {name: getattr(row, name) for name in DAYS[type(row)]}
         start, end, known = days.get("start", days.get("observed_on")), days.get("end"), days.get("known_on")

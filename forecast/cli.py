@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from forecast.spec import Spec
     from forecast.study import Study
 
+DEFAULTED = ("armed", "basis", "coder", "inherited", "result")  # columns that an added row need not name
 SHOWN = 5  # rows shown of one and the same problem, unless --all
 
 app = typer.Typer(
@@ -184,6 +185,10 @@ def _append(study: Path | None, file: str, source: str | None, cells: dict[str, 
     from forecast.study import find_study
     from forecast.tables import parse_table, validate_row
 
+    if source and (given := sorted(name for name, cell in cells.items() if cell and name not in DEFAULTED)):
+        raise UsageError(
+            f"--from brings whole rows; leave out {', '.join('--' + name.replace('_', '-') for name in given)}"
+        )
     if source:
         numbered, problems = parse_table(file, _read_source(source))
         problems = [replace(problem, file=source) for problem in problems]
@@ -260,7 +265,8 @@ def add_indicator(
 ) -> None:
     """Append readings to indicators.csv.
 
-    A correction is a new row with a later known_on.
+    The options are the table's columns: value, low and high in the codebook's unit, days as YYYY-MM-DD, sources as keys of
+    sources.bib. A correction is a new row with a later known_on.
 
     Example: forecast add indicator --country RUS --indicator war_balance --observed-on 2024-12-15 --value 0.4 --low 0.2 --high 0.6 --known-on 2024-12-16 --sources plokhy_2023
     """
@@ -288,6 +294,9 @@ def add_event(
     study: StudyOption = None,
 ) -> None:
     """Append challenges to events.csv.
+
+    The options are the table's columns. How one ended, and any other correction, is a new row with the same event-id and a
+    later known-on.
 
     Example: forecast add event --event-id GEO-2024-x --country GEO --kind uprising --start 2024-12-01 --name "..." --known-on 2024-12-01 --sources jones_2012
     """
@@ -441,7 +450,7 @@ def _print_table(table: Any, form: str, facts: dict[str, Any]) -> None:
         case "csv":
             print(table.to_csv(float_format="%.6f"), end="")
         case _:
-            print(table.to_string(float_format=lambda value: f"{value:.3f}"))
+            print(table.to_string(float_format=lambda value: f"{round(value, 3) + 0.0:.3f}"))  # 0.000, not -0.000
 
 
 @app.command()
@@ -629,7 +638,10 @@ def record(
 
     if verify:
         rows = read_ledger(find_study(study).reports / "ledger.csv")
-        talk(f"the ledger is whole: {len(rows)} rows")
+        last = (
+            f", the last with digest {rows[-1]['digest']}" if rows else ""
+        )  # told elsewhere, it shows a cut at the end
+        talk(f"the ledger is whole: {len(rows)} rows{last}")
         return
     place, data, model = _open(study, spec, None, as_of)
     fitted = _fitted(place, data, model)
@@ -743,7 +755,8 @@ def score(
         write_atomically(place.reports / "track_record.svg", plot_track_record(found["scored"]))
         write_atomically(place.reports / "scores.csv", found["scored"].to_csv(index=False))
         talk(f"written: {place.reports / 'track_record.svg'}, {place.reports / 'scores.csv'}")
-    _print_table(found["summary"], form, {})
+    if len(found["scored"]) or form != "table":
+        _print_table(found["summary"], form, {})
 
 
 @app.command()

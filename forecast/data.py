@@ -67,6 +67,15 @@ class Data:
             {**tables, "indicators.toml": self.codebook.model_dump()["indicators"], "known_to": self.known_to}
         )
 
+    @cached_property
+    def readings(self) -> dict[str, pd.DataFrame]:
+        """The readings of each indicator that has any."""
+        return {str(name): own for name, own in self.indicators.groupby("indicator")}
+
+    def readings_of(self, name: str) -> pd.DataFrame:
+        """Return the readings of one indicator."""
+        return self.readings.get(name, self.indicators.iloc[:0])
+
     def as_of(self, day: date | str) -> Data:
         """Return the study as it could be known at the end of a day.
 
@@ -271,7 +280,7 @@ def _parse_frame(row_type: type[Row], text: str) -> pd.DataFrame:
     if read.empty:
         return table_frame(row_type, ())
     for name in numbers:
-        read[name] = [float(number) for number in read[name]]  # to the last digit
+        read[name] = read[name].to_numpy(dtype=object).astype(float)  # to the last digit
     for name in flags:
         read[name] = read[name].isin(["1", "True"])
     for name in DATES:

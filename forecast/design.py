@@ -25,7 +25,6 @@ ONE = "one"  # a constant factor, so that a plain term is the product of an indi
 RANGE_SDS = 2 * 1.6448536269514722  # a 90% range spans this many standard deviations
 CUT_YEARS = (0.5, 1, 2, 4, 8, 16, 32)  # where tenure and recency, which change daily, are cut
 RECENCY_YEARS = 5.0
-READING = ["country", "coder", "observed_on", "value", "low", "high"]
 GROUPINGS = ("period", "group", "country", "spell")  # levels that data may add to
 NO_OTHER_EXIT = ("in_office", "frame_end", "coup", "revolution")
 
@@ -61,7 +60,7 @@ def build_design(data: Data, spec: Spec, like: xr.Dataset | None = None) -> xr.D
         When the spec names an indicator that the codebook does not have.
     """
     spec.check_terms(data.codebook.indicators)
-    origin, data = data, data.in_frames(spec.frames)
+    data = data.in_frames(spec.frames)
     rows = cut_rows(data, spec)
     challenges = list_challenges(data, spec)
     indicators = [*spec.indicators, ONE]
@@ -84,7 +83,7 @@ def build_design(data: Data, spec: Spec, like: xr.Dataset | None = None) -> xr.D
             "inherited": ("challenge", challenges["inherited"].to_numpy(dtype=bool)),
         },
         coords={"indicator": indicators, "cause": list(CAUSES), "kind": list(KINDS), **labels},
-        attrs={"data_digest": origin.digest, "spec_digest": spec.digest, "known_to": str(data.known_to)},
+        attrs={"spec_digest": spec.digest, "known_to": str(data.known_to)},
     )
     return design.assign_coords(
         **_label_coords(rows, "row", "row_"), **_label_coords(challenges, "challenge", "challenge_")
@@ -246,7 +245,7 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
     moments : pandas.DataFrame
         ``country`` and ``known``, the day whose readings are in force.
     """
-    readings = data.indicators.loc[data.indicators["indicator"] == name, READING]
+    readings = data.readings_of(name)
     value, sd = _in_force(readings, moments["country"], moments["known"])
     if data.codebook.indicators[name].absent == "zero":
         sd[np.isnan(value)] = 0.0
@@ -256,17 +255,18 @@ def read_indicator(data: Data, name: str, moments: pd.DataFrame) -> tuple[Floats
 
 def _in_force(readings: pd.DataFrame, countries: pd.Series, days: pd.Series) -> tuple[Floats, Floats]:
     """Return mean and spread over coders of each country's last reading on or before each day."""
-    names, coders = pd.Index(readings["country"].unique()), readings["coder"].unique()
+    code, names = pd.factorize(readings["country"])
+    coder, coders = pd.factorize(readings["coder"])
     place, moment = names.get_indexer(countries), _seconds(days).astype(np.int64)
+    seen_on, value = _seconds(readings["observed_on"]).astype(np.int64), readings["value"].to_numpy()
+    sd = (readings["high"] - readings["low"]).to_numpy() / RANGE_SDS
     values, sds = np.full((len(coders), len(days)), np.nan), np.full((len(coders), len(days)), np.nan)
-    for index, coder in enumerate(coders):
-        own = readings[readings["coder"] == coder].sort_values("observed_on", kind="stable")
-        code, seen_on = names.get_indexer(own["country"]), _seconds(own["observed_on"]).astype(np.int64)
-        order = np.argsort(code, kind="stable")
-        last = _last_before(code[order], seen_on[order], place, moment)
+    for index in range(len(coders)):
+        own = np.flatnonzero(coder == index)
+        own = own[np.lexsort((seen_on[own], code[own]))]
+        last = _last_before(code[own], seen_on[own], place, moment)
         known = last >= 0
-        values[index, known] = own["value"].to_numpy()[order][last[known]]
-        sds[index, known] = ((own["high"] - own["low"]).to_numpy() / RANGE_SDS)[order][last[known]]
+        values[index, known], sds[index, known] = value[own][last[known]], sd[own][last[known]]
     seen = (~np.isnan(values)).sum(axis=0)
     count = np.where(seen == 0, np.nan, seen)
     mean = np.nansum(values, axis=0) / count

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -220,6 +221,8 @@ def _attempt_shared(work: Work, job: Job) -> dict[str, Any]:
 
 @contextmanager
 def _dask_client(where: Where) -> Iterator[Any]:
+    if "dask" in sys.modules and sys.modules["dask"] is None:
+        del sys.modules["dask"]  # the command keeps it out until it is needed
     try:
         import distributed
     except ImportError:

@@ -8,7 +8,8 @@ model that forecasts are the same lines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from forecast.spec import Effect, Spec
 
 Tensor = Any  # a NumPy array or a PyTensor variable
 Parameters = Mapping[str, Tensor]
+BLOCK = 250  # draws that are worked on at a time: their arrays stay in the cache
+THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,20 @@ def removal_probability(score: Any, cutpoints: Any) -> Any:
 def gain_probability(score: Any, cutpoints: Any) -> Any:
     """Return P(not failed | challenge) (... x row x kind): removed, or a concession."""
     return 1.0 / (1.0 + np.exp(cutpoints[..., None, :, 0] - score))
+
+
+def stack_draws(posterior: xr.Dataset) -> dict[str, Any]:
+    """Return every parameter over all draws of all chains (draw x ...); effects that the spec does not have are empty."""
+    parameters = {str(name): v.to_numpy().reshape(-1, *v.shape[2:]) for name, v in posterior.items()}
+    draws, groups = parameters["group_effect"].shape[:2]
+    empty = {"group_slope": (draws, groups, 0), "beta": (draws, 0), "result_beta": (draws, 0)}
+    return {**{name: np.zeros(shape) for name, shape in empty.items()}, **parameters}
+
+
+def in_blocks(work: Callable[[slice], Any], draws: int) -> list[Any]:
+    """Return what a function makes of each block of draws, in order; threads, since NumPy lets go of the interpreter."""
+    blocks = [slice(start, start + BLOCK) for start in range(0, draws, BLOCK)]
+    if len(blocks) == 1:
+        return [work(blocks[0])]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, blocks))

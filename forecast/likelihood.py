@@ -14,11 +14,10 @@ import xarray as xr
 from scipy.special import log_expit, log_ndtr
 
 from forecast.design import places
-from forecast.hazards import Stages, log_hazard, result_score, row_index, true_values
+from forecast.hazards import Stages, in_blocks, log_hazard, result_score, row_index, true_values
 from forecast.schema import RESULTS
 
 REMOVED = RESULTS.index("removed")
-BLOCK = 250  # draws that are worked on at a time: their arrays stay in the cache
 Parameters = Mapping[str, Any]
 
 
@@ -33,9 +32,11 @@ def log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -
         Any rows and challenges.
     stages : Stages
     """
-    draws = len(parameters["baseline"])
-    blocks = [slice(start, start + BLOCK) for start in range(0, draws, BLOCK)]
-    return np.concatenate([_total({k: v[block] for k, v in parameters.items()}, design, stages) for block in blocks])
+
+    def total(block: slice) -> Any:
+        return _total({name: values[block] for name, values in parameters.items()}, design, stages)
+
+    return np.concatenate(in_blocks(total, len(parameters["baseline"])))
 
 
 def _total(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:

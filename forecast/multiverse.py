@@ -25,14 +25,14 @@ from forecast.data import Data
 from forecast.design import YEAR, build_design
 from forecast.engine import Failure, Where, run_jobs
 from forecast.errors import SpecError
-from forecast.hazards import build_stages
+from forecast.hazards import build_stages, stack_draws
 from forecast.inference import Fit
 from forecast.likelihood import challenge_log_likelihood, row_log_likelihood
 from forecast.patches import Patch, patched_data
 from forecast.schema import faults
 from forecast.sensitivity import Lab, refit, refit_job, sample_patched
 from forecast.spec import Gate, Part, Sampling, Spec
-from forecast.update import grow, stack
+from forecast.update import grow
 
 UNIVERSE = Sampling(draws=300, tune=200, chains=2, target_accept=0.8)  # of each fit of the family, two for each spec
 UNIVERSE_GATE = Gate(rhat=1.1, ess=30, divergences=6)  # that each must pass: enough for a mean among a hundred others
@@ -181,7 +181,7 @@ def score_ahead(past: Fit, data: Data, seed: int) -> dict[str, float]:
     origin = pd.Timestamp(past.provenance["known_to"]) + pd.Timedelta(days=1)
     design = build_design(data, past.spec, like=past.design)
     posterior, _ = grow(past, design, np.random.default_rng(seed))
-    parameters, stages = stack(posterior), build_stages(design, past.spec)
+    parameters, stages = stack_draws(posterior), build_stages(design, past.spec)
     pieces, unit = cut_years(design, origin)
     begun = data.events.set_index("event_id")["start"].reindex(design["challenge_id"].to_numpy())
     later = np.flatnonzero((begun >= origin).to_numpy())

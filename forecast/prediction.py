@@ -25,11 +25,13 @@ from forecast.hazards import (
     Stages,
     Wiring,
     build_stages,
+    in_blocks,
     log_hazard,
     onset_weight,
     products,
     removal_probability,
     result_score,
+    stack_draws,
     true_values,
 )
 from forecast.incidence import Length, Ongoing, arrivals, incidence, incidence_at_end
@@ -254,8 +256,8 @@ class Ingredients:
         Standardised coding error.
     noise : array (draw x month x indicator) or None
         Standard normal moves of the indicators; None where they are held.
-    arrivals : array (kind x draw x month x month)
-        See `incidence.arrivals`.
+    arrivals : array (kind x draw x month x month) or None
+        See `incidence.arrivals`; None where only one answer is made from these.
     """
 
     stages: Stages
@@ -263,25 +265,37 @@ class Ingredients:
     parameters: dict[str, Any]
     error: Any
     noise: Any
-    arrivals: Any
+    arrivals: Any = None
 
     @property
     def length(self) -> Length:
         """Lengths of challenges."""
-        return _length(self.parameters)
+        return Length(*(self.parameters[name] for name in ("log_days", "removal_log_days", "log_days_sd")))
 
-
-def _length(parameters: dict[str, Any]) -> Length:
-    return Length(parameters["log_days"], parameters["removal_log_days"], parameters["log_days_sd"])
+    def block(self, draws: slice) -> Ingredients:
+        """Return the same for some of the draws."""
+        return replace(
+            self,
+            parameters={name: values[draws] for name, values in self.parameters.items()},
+            error=self.error[draws],
+            noise=None if self.noise is None else self.noise[draws],
+            arrivals=None if self.arrivals is None else self.arrivals[:, draws],
+        )
 
 
 def answer(fit: Fit, outlook: Outlook, question: Question, seed: int = 0, *, coding: bool = True) -> Forecast:
     """Return the forecast of a question, with or without the uncertainty of coding."""
-    return respond(fit, prepare(fit, outlook, question, seed), outlook, question, coding=coding)
+    return respond(fit, _prepare(fit, outlook, question, seed), outlook, question, coding=coding)
 
 
 def prepare(fit: Fit, outlook: Outlook, question: Question, seed: int = 0) -> Ingredients:
     """Draw everything that a question needs and that its settings leave as it is."""
+    parts = _prepare(fit, outlook, question, seed)
+    return replace(parts, arrivals=arrivals(parts.length, outlook.years))
+
+
+def _prepare(fit: Fit, outlook: Outlook, question: Question, seed: int) -> Ingredients:
+    """Draw what `prepare` does, without the arrivals, which one answer alone makes block by block."""
     rng = np.random.default_rng([seed, *question.country.encode(), question.horizon])
     stages = build_stages(fit.design, fit.spec)
     index, parameters = _index_months(fit, question, outlook.periods, stack_draws(fit.posterior), rng)
@@ -289,17 +303,26 @@ def prepare(fit: Fit, outlook: Outlook, question: Question, seed: int = 0) -> In
     error = _coding_error(fit, question, parameters, draws, rng)
     # Every indicator's noise is drawn, also where it is not used, so that a setting leaves other paths as they were.
     noise = rng.normal(size=(draws, *outlook.centre.shape)) if question.paths == "walk" else None
-    return Ingredients(stages, index, parameters, error, noise, arrivals(_length(parameters), outlook.years))
+    return Ingredients(stages, index, parameters, error, noise)
 
 
 def respond(fit: Fit, parts: Ingredients, outlook: Outlook, question: Question, *, coding: bool = True) -> Forecast:
     """Return the forecast of a question from what was drawn for it, under the question's settings."""
+
+    def of(block: slice) -> tuple[Any, Any]:
+        own = parts.block(block)
+        return _chances(own, indicator_paths(fit, outlook, question, own, coding=coding), outlook)
+
+    blocks = in_blocks(of, len(parts.error))
+    return _labelled(fit, question, *(np.concatenate(values) for values in zip(*blocks, strict=True)))
+
+
+def _chances(parts: Ingredients, x: Any, outlook: Outlook) -> tuple[Any, Any]:
+    """Return cumulative outcome and attempt probabilities along indicator paths (draw x month x indicator)."""
     parameters, index, stages = parts.parameters, parts.index, parts.stages
-    x = indicator_paths(fit, outlook, question, parts, coding=coding)
     rate = np.exp(log_hazard(parameters, x, index, stages))
     success = removal_probability(result_score(parameters, x, index.group, stages), parameters["cutpoints"])
-    probability, attempt = incidence(rate, success, parts.length, outlook.ongoing, outlook.years, parts.arrivals)
-    return _labelled(fit, question, probability, attempt)
+    return incidence(rate, success, parts.length, outlook.ongoing, outlook.years, parts.arrivals)
 
 
 def respond_each(
@@ -364,22 +387,10 @@ def _moments(data: Data, country: str, spell: str, as_of: date, horizon: int) ->
     })  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _measured(data: Data, country: str, spell: str, as_of: date, horizon: int, name: str) -> tuple[Any, Any]:
     """Return an indicator in the months ahead; every answer about the same leader reads it once."""
     return measure(data, name, _moments(data, country, spell, as_of, horizon))
-
-
-def stack_draws(posterior: xr.Dataset) -> dict[str, Any]:
-    """Return every parameter as an array whose first axis runs over all draws of all chains."""
-    return {str(name): v.to_numpy().reshape(-1, *v.shape[2:]) for name, v in posterior.items()}
-
-
-def fill_absent(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters in which effects that the spec does not have are there, and empty."""
-    draws, groups = parameters["group_effect"].shape[:2]
-    empty = {"group_slope": (draws, groups, 0), "beta": (draws, 0), "result_beta": (draws, 0)}
-    return {**{name: np.zeros(shape) for name, shape in empty.items()}, **parameters}
 
 
 def _index_months(
@@ -399,10 +410,10 @@ def _index_months(
     if group is None:
         group, grown["group_effect"] = _drawn(parameters, "group_effect", rng)
         _, grown["result_group_effect"] = _drawn(parameters, "result_group_effect", rng)
-        if "group_slope" in parameters:
+        if "group_slope_sd" in parameters:
             _, grown["group_slope"] = _drawn(parameters, "group_slope", rng)
     # One country and group for all months: the terms that they decide are computed once.
-    return Index(period, np.array([group]), np.array([country]), None), fill_absent(grown)
+    return Index(period, np.array([group]), np.array([country]), None), grown
 
 
 def _level(design: xr.Dataset, level: str, label: str) -> int | None:
@@ -452,7 +463,7 @@ def _coding_error(
     return parameters["coding_error"][:, [spell], :]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def volatility(data: Data, name: str) -> float:
     """Return the standard deviation of an indicator's move over a year, learnt from the ledger.
 
@@ -462,12 +473,13 @@ def volatility(data: Data, name: str) -> float:
     entry = data.codebook.indicators.get(name)
     if entry is None or entry.role == "computed":
         return 0.0
-    own = data.indicators[data.indicators["indicator"] == name]
-    own = own.sort_values(["country", "coder", "observed_on"], kind="stable")
-    same = ((own["country"] == own["country"].shift()) & (own["coder"] == own["coder"].shift())).to_numpy()[1:]
-    value = own["value"].to_numpy()
+    own = data.readings_of(name)
+    country, coder = (pd.factorize(own[column], sort=True)[0] for column in ("country", "coder"))
+    order = np.lexsort((own["observed_on"].to_numpy(), coder, country))
+    same = (np.diff(country[order]) == 0) & (np.diff(coder[order]) == 0)
+    value = own["value"].to_numpy()[order]
     count = same & ((value[:-1] != 0) | (entry.absent == "missing"))
-    time = np.diff(own["observed_on"].to_numpy()) / np.timedelta64(1, "D") / YEAR
+    time = np.diff(own["observed_on"].to_numpy()[order]) / np.timedelta64(1, "D") / YEAR
     squares, years = float((np.diff(value)[count] ** 2).sum()), float(time[count].sum())
     return float(np.sqrt(squares / years)) if years else 0.0
 
@@ -482,10 +494,10 @@ def _monthly_step(data: Data, country: str, name: str) -> float:
 
 def _absent(data: Data, country: str, name: str) -> bool:
     """Return whether an indicator of something that may not exist stands at nothing: no war, no sanctions."""
-    entry = data.codebook.indicators[name]
-    own = data.indicators[(data.indicators["country"] == country) & (data.indicators["indicator"] == name)]
-    if entry.absent != "zero":
+    if data.codebook.indicators[name].absent != "zero":
         return False
+    own = data.readings_of(name)
+    own = own[own["country"] == country]
     return own.empty or not own[own["observed_on"] == own["observed_on"].max()]["value"].any()
 
 

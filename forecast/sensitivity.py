@@ -24,15 +24,15 @@ from forecast.density import list_blocks
 from forecast.design import RANGE_SDS, build_design
 from forecast.engine import Failure, Job, Where, run_jobs
 from forecast.errors import GateError
-from forecast.hazards import build_stages, log_hazard, row_index, true_values
+from forecast.hazards import BLOCK, build_stages, log_hazard, row_index, stack_draws, true_values
 from forecast.inference import Fit, fit
-from forecast.likelihood import BLOCK, challenge_log_likelihood, log_likelihood, row_log_rate
+from forecast.likelihood import challenge_log_likelihood, log_likelihood, row_log_rate
 from forecast.patches import Cases, Mask, Patch, Scale, find_cases, leave_out, list_wars, patched_data, patched_spec
 from forecast.prediction import INTERVALS, Forecast, answer, ask, look_ahead, predict, thinned, unmixed
 from forecast.psis import effective_draws, resample, smooth_weights
 from forecast.schema import OUTCOMES
 from forecast.spec import Gate, Sampling, Spec, inform, load_spec, read_reference
-from forecast.update import K_LIMIT, reweigh, stack
+from forecast.update import K_LIMIT, reweigh
 
 FORMAT = 1  # of the kept results; raise it when the same job would give other numbers
 SMALL = Sampling(
@@ -195,7 +195,7 @@ def _weigh_data(lab: Lab, patch: Patch) -> Weighting | None:
 
 def case_likelihoods(fitted: Fit, masks: Sequence[Mask]) -> Any:
     """Return the log-likelihood of each case (draw x case)."""
-    parameters, design, stages = stack(fitted.posterior), fitted.design, build_stages(fitted.design, fitted.spec)
+    parameters, design, stages = stack_draws(fitted.posterior), fitted.design, build_stages(fitted.design, fitted.spec)
     rows, challenges = (np.stack([getattr(mask, name) for mask in masks], axis=1).astype(float) for name in ("rows", "challenges"))  # fmt: skip
     events = np.stack([mask.events.ravel() for mask in masks], axis=1)
     used = np.flatnonzero(events.any(axis=1))
@@ -477,7 +477,7 @@ def power_scaling(lab: Lab) -> pd.DataFrame:
     design, spec = lab.fit.design, lab.fit.spec
     shape = (lab.fit.posterior.sizes["chain"], lab.fit.posterior.sizes["draw"])
     priors = log_priors(lab.fit.posterior, design, spec)
-    likelihood = log_likelihood(stack(lab.fit.posterior), design, build_stages(design, spec))
+    likelihood = log_likelihood(stack_draws(lab.fit.posterior), design, build_stages(design, spec))
     end = lab.forecast.probability.isel(month=-1)
     quantities = {f"P({outcome})": end.sel(outcome=outcome, drop=True) for outcome in OUTCOMES}
     for claim in spec.claims:
@@ -590,7 +590,7 @@ def _row_pulls(fitted: Fit, centred: Any) -> Any:
 
     The covariance of a probability with the slope of the row's log-likelihood; a log rate is linear in each indicator.
     """
-    design, stages, parameters = fitted.design, build_stages(fitted.design, fitted.spec), stack(fitted.posterior)
+    design, stages, parameters = fitted.design, build_stages(fitted.design, fitted.spec), stack_draws(fitted.posterior)
     index, wiring = row_index(design), stages.onset
     total = np.zeros((design.sizes["row"], design.sizes["indicator"], centred.shape[1]))
     for start in range(0, len(centred), BLOCK):
@@ -614,7 +614,7 @@ def _reading_lines(
     readings = lab.data.indicators[lab.data.indicators["indicator"] == name].reset_index(drop=True)
     if readings.empty:
         return None
-    design, stages, parameters = small.design, build_stages(small.design, small.spec), stack(small.posterior)
+    design, stages, parameters = small.design, build_stages(small.design, small.spec), stack_draws(small.posterior)
     place = list(design.indexes["indicator"]).index(name)
     up, down = (challenge_log_likelihood(parameters, _shifted(design, place, by), stages) for by in (step, -step))
     moves = {"row": pulls[:, place], "challenge": ((up - down) / (2 * step)).T @ centred}

@@ -22,7 +22,7 @@ from forecast.data import Data
 from forecast.design import GROUPINGS, build_design
 from forecast.errors import GateError
 from forecast.files import digest, write_atomically
-from forecast.hazards import build_stages
+from forecast.hazards import build_stages, in_blocks, stack_draws
 from forecast.inference import Diagnostics, Fit, describe_run, fit, fit_path, load_fit, peek, save_fit
 from forecast.likelihood import log_likelihood
 from forecast.psis import effective_draws, resample, smooth_weights
@@ -139,19 +139,11 @@ def reweigh(parent: Fit, data: Data) -> Reweighting:
     posterior, log_ratio = grow(parent, design, rng)
     grown = replace(parent, posterior=posterior, design=design)
     gone, came = compare(parent.design, design)
-    parameters, stages = stack(posterior), build_stages(design, spec)
+    parameters, stages = stack_draws(posterior), build_stages(design, spec)
     log_ratio = log_ratio + log_likelihood(parameters, came, stages) - log_likelihood(parameters, gone, stages)
     log_weights, k = smooth_weights(log_ratio)
     counts = {f"{dim}s_{way}": part.sizes[dim] for dim in CONTENTS for way, part in (("gone", gone), ("new", came))}
     return Reweighting(grown, log_weights, k, effective_draws(log_weights) / len(log_weights), counts)
-
-
-def stack(posterior: xr.Dataset) -> dict[str, Any]:
-    """Return every parameter as an array over all draws of all chains; effects that the spec does not have are empty."""
-    parameters = {str(name): v.to_numpy().reshape(-1, *v.shape[2:]) for name, v in posterior.items()}
-    draws, groups = parameters["group_effect"].shape[:2]
-    empty = {"group_slope": (draws, groups, 0), "beta": (draws, 0), "result_beta": (draws, 0)}
-    return {**{name: np.zeros(shape) for name, shape in empty.items()}, **parameters}
 
 
 def grow(parent: Fit, design: xr.Dataset, rng: np.random.Generator) -> tuple[xr.Dataset, Any]:
@@ -240,11 +232,7 @@ def settle(reweighting: Reweighting, parent: Fit, data: Data) -> Fit:
     weighted, seed = reweighting.fit, parent.spec.sampling.seed
     chosen = resample(reweighting.log_weights, seed)
     posterior = weighted.posterior
-    chains, draws = posterior.sizes["chain"], posterior.sizes["draw"]
-    drawn = {
-        name: (values.dims, values.to_numpy().reshape(chains * draws, *values.shape[2:])[chosen].reshape(values.shape))
-        for name, values in posterior.items()
-    }
+    drawn = {name: (values.dims, _gather(values.to_numpy(), chosen)) for name, values in posterior.items()}
     facts = {
         **lineage(parent), "method": "reweighted", "k": round(reweighting.k, 4),
         "share": round(reweighting.share, 4), **reweighting.changed,
@@ -261,6 +249,14 @@ def settle(reweighting: Reweighting, parent: Fit, data: Data) -> Fit:
             "update": facts,
         },
     )
+
+
+def _gather(values: Any, chosen: Any) -> Any:
+    """Return some draws of a parameter (chain x draw x ...), by their positions over all chains."""
+    flat, drawn = values.reshape(-1, *values.shape[2:]), np.empty_like(values)
+    out = drawn.reshape(flat.shape)
+    in_blocks(lambda block: np.take(flat, chosen[block], axis=0, out=out[block], mode="clip"), len(chosen))
+    return drawn
 
 
 def update_latest(build: Path, data: Data, spec: Spec, *, refit: bool = False, progress: bool = False) -> Fit:

@@ -84,6 +84,12 @@ def test_heavy_libraries_are_imported_late(statement, unwanted):
     assert run.stdout.strip() == ""
 
 
+def test_the_command_does_not_wait_for_dask():
+    code = "import sys, forecast.__main__ as command, forecast.cli as cli; cli.app = list; command.main(); import xarray; xarray.DataArray([1.0]).mean()"
+    run = subprocess.run([sys.executable, "-c", f"{code}; print('dask.array' in sys.modules)"], capture_output=True, text=True, check=True)  # fmt: skip
+    assert run.stdout.strip() == "False"
+
+
 def test_public_names():
     assert sorted(set(dir(forecast)) - {"__version__"}) == PUBLIC
     assert all(getattr(forecast, name) is not None for name in PUBLIC)

@@ -47,6 +47,17 @@ def test_the_command_says_that_it_is_there_already(tiny_tables, tmp_path):
     assert "1 row is there already" in again.stderr
 
 
+def test_a_file_and_columns_at_once_are_refused(tiny_tables, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text(HEADER + ROW, encoding="utf-8")
+    before = (tiny_tables.data / "indicators.csv").read_bytes()
+    arguments = ["--from", str(new), "--known-on", "2020-06-09", "--study", str(tiny_tables.source)]
+    result = CliRunner().invoke(app, ["add", "indicator", *arguments])
+    assert result.exit_code == UsageError.exit_code
+    assert "--known-on" in result.stderr
+    assert (tiny_tables.data / "indicators.csv").read_bytes() == before
+
+
 def test_a_day_opens_a_month(tiny_tables):
     later = ROW.replace("2020-06-01", "2021-01-15").replace("2020-06-05", "2021-01-20")
     with pytest.raises(DataError, match="after the last coded day"):

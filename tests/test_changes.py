@@ -40,12 +40,16 @@ def parts_of(table):
     return table.drop(index=["before", "after"])
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_the_parts_add_up(root, tiny_data, seed):
+def with_random_news(data, seed):
     rng = np.random.default_rng(seed)
-    data = tiny_data
     for name in rng.choice(["elite_division", "repression", "sanctions", "opposition_unity"], 2, replace=False):
         data = push(data, name, float(rng.uniform(0.05, 0.95)))
+    return data
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_parts_add_up(root, tiny_data, seed):
+    data = with_random_news(tiny_data, seed)
     table = explain_change((root, tiny_data.as_of(EARLIER)), (root, data.as_of(LATER)), "KGZ", 12)
     np.testing.assert_allclose(parts_of(table).sum(), table.loc["after"] - table.loc["before"], atol=1e-12)
     np.testing.assert_allclose(table.loc[["before", "after"]].sum(axis=1), 1, atol=1e-12)
@@ -53,6 +57,15 @@ def test_the_parts_add_up(root, tiny_data, seed):
     noise = table.attrs["noise"]
     shown = parts_of(table).drop(index=NOISE)
     assert ((shown == 0) | (shown.abs() > 2 * noise.loc[shown.index])).all(axis=None)
+
+
+def test_no_step_is_left_out(root, tiny_data, monkeypatch):
+    """Noise is what is left, so it could hide a lost step: with nothing counted as noise and one sample, none is left."""
+    monkeypatch.setattr("forecast.changes.NOISE_SDS", 0.0)
+    data = with_random_news(tiny_data, 0)
+    table = explain_change((root, tiny_data.as_of(EARLIER)), (root, data.as_of(LATER)), "KGZ", 12)
+    assert (table.loc[NOISE].abs() < 1e-12).all()
+    assert (parts_of(table).abs().sum(axis=1) > 1e-6).sum() >= 3
 
 
 def test_a_planted_cause_is_found(root, tiny_data):

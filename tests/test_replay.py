@@ -23,7 +23,7 @@ def test_months_are_updates_and_are_not_made_twice(replay, tiny_fit, tiny_data, 
 
     first = tiny_data.as_of("2024-08-31")
     save_fit(fit(first, tiny_spec), fit_path(tmp_path, first, tiny_spec))
-    study, kept = SimpleNamespace(build=tmp_path), tmp_path / "replays" / "tiny.csv"
+    study, kept = SimpleNamespace(build=tmp_path), tmp_path / "replay" / "tiny.csv"
     months = pd.date_range("2024-08-31", "2024-10-31", freq="ME")
     lines = replay.replay(study, tiny_data, tiny_spec, "KGZ", months[:2], news=True, refits=0, kept=kept)
     assert list(lines.loc[lines["part"] == "probability"].groupby("month")["method"].first()) == [

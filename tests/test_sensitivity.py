@@ -11,7 +11,7 @@ from forecast import calibration, charts, engine, multiverse, sensitivity, share
 from forecast.design import build_design
 from forecast.engine import Where
 from forecast.errors import GateError, SpecError, UsageError
-from forecast.hazards import build_stages
+from forecast.hazards import build_stages, stack_draws
 from forecast.likelihood import log_likelihood, row_log_likelihood, row_log_rate
 from forecast.patches import Cases, Patch, Scale, find_cases, leave_out, patched_data, patched_spec, read_patches
 from forecast.schema import OUTCOMES
@@ -29,7 +29,6 @@ from forecast.sensitivity import (
     weighted_rows,
 )
 from forecast.spec import Gate, Sampling, load_spec
-from forecast.update import stack
 
 QUICK = Sampling(draws=60, tune=200, chains=2)
 LOOSE = Gate(rhat=3.0, ess=1.0, divergences=500)
@@ -115,13 +114,13 @@ def test_a_reference_prior_is_swept_where_the_spec_has_one(tiny_spec, repository
 def test_cases_that_cover_everything_add_up_to_the_likelihood(lab, tiny_fit):
     design = tiny_fit.design
     countries = [find_cases(design, lab.data, Cases(countries=(name,))) for name in ("GEO", "KGZ", "EST")]
-    total = log_likelihood(stack(tiny_fit.posterior), design, build_stages(design, tiny_fit.spec))
+    total = log_likelihood(stack_draws(tiny_fit.posterior), design, build_stages(design, tiny_fit.spec))
     np.testing.assert_allclose(case_likelihoods(tiny_fit, countries).sum(axis=1), total)
 
 
 def test_a_case_left_out_is_what_its_weights_take_away(lab, tiny_fit):
     design, stages = tiny_fit.design, build_stages(tiny_fit.design, tiny_fit.spec)
-    parameters = stack(tiny_fit.posterior)
+    parameters = stack_draws(tiny_fit.posterior)
     for cases in (
         Cases(challenges=("KGZ-2005-tulip",)),
         Cases(decades=(2000,)),
@@ -159,7 +158,7 @@ def test_a_prior_change_of_nothing_leaves_the_draws_as_they_are(lab):
 def test_prior_weights_are_the_ratio_of_normal_densities(lab, tiny_fit):
     log_weights = weigh(lab, Patch(kind="priors", scale=Scale(baseline=2.0))).log_weights
     priors = [tiny_fit.spec.onset.baseline[cause] for cause in ("coup", "uprising", "other_exit")]
-    z = (stack(tiny_fit.posterior)["baseline"] - [p.mean for p in priors]) / [p.sd for p in priors]
+    z = (stack_draws(tiny_fit.posterior)["baseline"] - [p.mean for p in priors]) / [p.sd for p in priors]
     ratio = (z**2).sum(axis=1) * (1 / 2 - 1 / 8)
     middle = np.argsort(ratio)[: len(ratio) // 2]  # what smoothing leaves alone
     np.testing.assert_allclose(np.diff(log_weights[middle]), np.diff(ratio[middle]), atol=1e-9)
@@ -240,7 +239,7 @@ def test_pulls_are_covariances_with_the_slope_of_the_likelihood(lab, tiny_fit):
     design, stages, parameters = (
         tiny_fit.design,
         build_stages(tiny_fit.design, tiny_fit.spec),
-        stack(tiny_fit.posterior),
+        stack_draws(tiny_fit.posterior),
     )
     centred = (lab.draws - lab.draws.mean(axis=0))[:, :2] / len(lab.draws)
     pulls = sensitivity._row_pulls(tiny_fit, centred)
@@ -270,7 +269,7 @@ def test_what_is_foreseen_of_everything_is_the_likelihood(tiny_fit, tiny_data):
         provenance={**tiny_fit.provenance, "known_to": "1980-01-01"},
     )
     foreseen = multiverse.score_ahead(one, tiny_data, 0)
-    total = log_likelihood(stack(one.posterior), one.design, build_stages(one.design, one.spec))
+    total = log_likelihood(stack_draws(one.posterior), one.design, build_stages(one.design, one.spec))
     assert sum(foreseen.values()) == pytest.approx(float(total[0]))
     assert {name[:3] for name in foreseen} == {"GEO", "KGZ", "EST"}
 
@@ -380,8 +379,8 @@ def test_the_simulator_draws_from_the_model(lab):
     rng = np.random.default_rng(3)
     simulated = [calibration.simulate(design, lab.fit.spec, truth, rng) for _ in range(300)]
     stages = build_stages(design, lab.fit.spec)
-    expected = (design["exposure"].to_numpy()[:, None] * np.exp(row_log_rate(stack(truth), design, stages)[0])).sum(
-        axis=0
-    )
+    expected = (
+        design["exposure"].to_numpy()[:, None] * np.exp(row_log_rate(stack_draws(truth), design, stages)[0])
+    ).sum(axis=0)
     seen = np.mean([each["events"].to_numpy().sum(axis=0) for each in simulated], axis=0)
     np.testing.assert_allclose(seen, expected, atol=5 * np.sqrt(expected.max() / 300))

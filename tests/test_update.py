@@ -13,12 +13,12 @@ from forecast.data import Data
 from forecast.density import build_density
 from forecast.design import build_design
 from forecast.errors import GateError
-from forecast.hazards import build_stages
+from forecast.hazards import build_stages, stack_draws
 from forecast.inference import fit, load_fit, peek, save_fit
 from forecast.likelihood import log_likelihood
 from forecast.prediction import predict, summarise
 from forecast.psis import effective_draws, resample, smooth_weights
-from forecast.update import compare, describe_update, kept_update, latest_fit, reweigh, stack, update, update_latest
+from forecast.update import K_LIMIT, compare, describe_update, kept_update, latest_fit, reweigh, update, update_latest
 
 DAY = "2020-08-31"
 SHAPE = {"sampling.draws": 500, "sampling.tune": 500, "sampling.chains": 2, "gate.rhat": 2.0, "gate.ess": 2.0, "gate.divergences": 1000}  # fmt: skip
@@ -53,7 +53,7 @@ def with_reading(data, **cells):
 def with_coup(data, day, result="failed"):
     when = pd.Timestamp(day).as_unit("s")
     row = data.events.tail(1).assign(
-        event_id="EST-2020-invented", country="EST", kind="coup_attempt", start=when, end=when + pd.Timedelta(days=1), known_on=when,
+        event_id=f"EST-{day}-invented", country="EST", kind="coup_attempt", start=when, end=when + pd.Timedelta(days=1), known_on=when,
         result=result, inherited=False,
     )  # fmt: skip
     return replace(data, events=pd.concat([data.events, row], ignore_index=True).astype(data.events.dtypes))
@@ -71,7 +71,7 @@ def test_the_weights_are_the_difference_of_the_sampled_densities(parent, data, s
     positions = np.stack([after.start(rng) for _ in range(5)])
     draws = after.name_draws(positions[None])
     gone, came = compare(parent.design, new)
-    stages, parameters = build_stages(new, spec), stack(draws)
+    stages, parameters = build_stages(new, spec), stack_draws(draws)
     ratio = log_likelihood(parameters, came, stages) - log_likelihood(parameters, gone, stages)
     expected = np.array([after.evaluate(p)[0] - before.evaluate(p)[0] for p in positions])
     difference = ratio - expected
@@ -153,6 +153,31 @@ def test_a_surprise_is_sampled_anew(parent, data, spec, monkeypatch):
     assert "ESS" in facts["reason"] or "Pareto" in facts["reason"]
     assert seen["warm"] is parent.posterior
     assert update(parent, data.as_of("2020-09-30"), refit=True).provenance["update"]["reason"] == "asked for"
+
+
+@pytest.fixture(scope="module")
+def putsches(data):
+    """Four coups in a month, in a country and a year in which the model expects none."""
+    for day in ("2020-09-04", "2020-09-10", "2020-09-16", "2020-09-22"):
+        data = with_coup(data, day, "removed")
+    return data.as_of("2020-09-30")
+
+
+def test_a_great_surprise_trips_the_shape_of_the_weights(parent, putsches):
+    """The gate of these tests asks for next to nothing, so k alone objects."""
+    reweighting = reweigh(parent, putsches)
+    assert reweighting.k > K_LIMIT
+    assert any("Pareto k" in objection for objection in reweighting.objections)
+
+
+@pytest.mark.integration
+def test_a_great_surprise_is_sampled_and_believed(parent, data, putsches):
+    result = update(parent, putsches)
+    assert result.provenance["update"]["method"] == "refitted"
+    assert "Pareto k" in result.provenance["update"]["reason"]
+    quiet = data.as_of("2020-09-30")
+    before = summarise(predict(update(parent, quiet), quiet, "EST", 12)).loc["coup", "probability"]
+    assert summarise(predict(result, putsches, "EST", 12)).loc["coup", "probability"] > 2 * before
 
 
 @pytest.mark.integration
