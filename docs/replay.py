@@ -126,7 +126,7 @@ def draw(lines: pd.DataFrame, data: Data, country: str) -> str:
             axes.tick_params(labelsize=8)
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
             axes.yaxis.set_major_locator(MaxNLocator(5))
-            axes.xaxis.set_major_locator(AutoDateLocator(maxticks=6))
+            axes.xaxis.set_major_locator(AutoDateLocator(maxticks=8))
         figure.subplots_adjust(
             left=0.07, right=0.98, top=0.95, bottom=0.16 if len(news) else 0.1, hspace=0.2, wspace=0.16
         )
@@ -169,7 +169,7 @@ def figures_of(name: str, lines: pd.DataFrame) -> str:
     row = [name, len(main), counts.get("reweighted", 0), counts.get("refitted", 0), f"{main.loc[main['method'] == 'reweighted', 'seconds'].median():.1f}"]  # fmt: skip
     beside = lines[lines["part"] == "refit"].merge(lines[lines["part"] == "probability"], on=["month", "outcome"])
     if len(beside):
-        gap, cost = (beside["probability_x"] - beside["probability_y"]).abs(), beside["seconds_x"].mean()
+        gap, cost = (beside["probability_x"] - beside["probability_y"]).abs(), beside["seconds_x"].median()
         z = gap / beside["error_x"]
         row += [beside["month"].nunique(), f"{cost:.0f}", f"{later['seconds'].mean() / cost:.3f}", f"{gap.max():.4f}", f"{z.max():.1f}", f"{z.mean():.2f}"]  # fmt: skip
     else:
@@ -182,19 +182,19 @@ HEAD = [
     "",
     f"Made by `python docs/replay.py --news --refits 6`. Each month is forecast over {HORIZON} months from what was known on its last day: the first is sampled,",
     "the later ones are updates, each of which reweights the last sample or, where the weights cannot be trusted, samples anew. Every sixth month was",
-    "sampled as well: the cost is the mean of an update, months that were sampled anew included, over the mean of those samples; distances are",
+    "sampled as well: the cost is the mean of an update, months that were sampled anew included, over the median of those samples; distances are",
     "between their probabilities, of all outcomes, and in standard errors of the two Monte Carlo means (0.8 is expected on average). Seconds are wall",
-    "clock on the machine that made them, on one core. The readings were coded later, by people who knew the outcome.",
+    "clock on the machine that made them, on one core that others used too. The readings were coded later, by people who knew the outcome.",
+    "In the pictures bands are 50% and 90% intervals, and a dotted line is the start of a challenge.",
     "",
     "| episode | months | reweighted | refitted | median seconds, reweighted | beside | seconds, sampled | cost | largest distance | in errors | mean, in errors |",
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
 ]
 READINGS = {  # what each picture shows, in two sentences
-    "russia_2022": (
-        "P(coup) stays under half a percent until the mutiny of June 2023, which lifts it to 2.6%, two points of that by the event itself; "
-        "by the end of 2024 it has fallen to 1.0% as quiet months pass and the elite is read as closing ranks. P(revolution) never reaches 1%: it doubles in September "
-        "and October 2022, with the retreat from Kharkiv, mobilisation and signs of a divided elite, and falls back with elite division in August 2023."
-    ),
+    "russia_2022": "Removal by a coup stays unlikely until the mutiny of June 2023, which multiplies it in one month, nearly all of it by the event itself; "
+    "calmer readings of elite division in August take a good part of that back, and quiet months the rest, slowly. Revolution stays under one in a hundred "
+    "throughout: losses, the balance of the war and then elite division double it in the autumn of 2022, and the fall of elite division after the mutiny "
+    "halves it again.",
 }
 
 
