@@ -125,7 +125,7 @@ def tipping() -> list[str]:
     told = "No single indicator does any of it." if alone.empty else f"Of single indicators the nearest is {alone.iloc[0]['indicator'].replace('_', ' ')}: {alone.iloc[0]['move']} brings the {alone.iloc[0]['outcome']} to {alone.iloc[0]['target']}, a move of {alone.iloc[0]['size']:.1f} standard deviations."  # fmt: skip
     return [
         "## Tipping points", "", "`forecast scenario --tipping`", "", picture("tipping", "Smallest moves to each goal", SCENARIOS), "",
-        "The smallest move of all indicators together, in the metric of how far they have moved in history over as many months:", "", *lines, "",
+        "The smallest move of all indicators together, in the metric of how far they have moved in history over as many months. Indicators stay where they are put and do not walk on, so the probabilities to begin with are a little lower than the forecast's:", "", *lines, "",
         f"{told} A move of two standard deviations or less is called credible.",
     ]  # fmt: skip
 
@@ -134,12 +134,14 @@ def priors() -> list[str]:
     found, power = read("priors"), read("priors_power")
     coup, revolution = base_of(found)
     forms = dict.fromkeys(["prior", "likelihood", *[c for c in power.columns if c not in ("quantity", "prior", "likelihood", "diagnosis")]], "{:.2f}".format)  # fmt: skip
+    removals = power[power["quantity"].isin([f"P({name})" for name in REMOVALS])]
+    groups = removals.drop(columns=["quantity", "prior", "likelihood", "diagnosis"]).mean()
     both = power[power["diagnosis"].str.startswith("prior and data")]["quantity"]
     return [
         "## Priors", "", "`forecast sensitivity priors`", "", picture("priors", "Both removals under other priors"), "",
         table(moved_most(found, 12), coup=pct, revolution=pct), "",
         (f"With other priors P(coup), {pct(coup)} as it stands, and P(revolution), {pct(revolution)}, move: {range_words(found)}. "
-        "The widths of the effects' priors matter most and the base rates' hardly at all."), "",
+        f"Of the groups of priors, P(coup) and P(revolution) hang most on {groups.idxmax()} and least on {groups.idxmin()}."), "",
         "Power-scaling (0.05 and more is sensitive); only top-level priors are scaled:", "", table(power, **forms), "",
         (f"Prior and data pull in different directions for {len(both)} of {len(power)} quantities: {', '.join(both)}. There the priors, which keep effects small, "
         "carry part of the answer, because history has few cases."),
@@ -256,7 +258,10 @@ def calibrated() -> list[str]:
 
 def claims() -> list[str]:
     """Return what becomes of each claim: the default fit, every single change, the family."""
-    told = pd.concat([read(f"{kind}_claims") for kind in ("priors", "cases", "coding")], ignore_index=True)
+    told = pd.concat(
+        [read(f"{kind}_claims") for kind in ("priors", "cases", "coding") if (RESULTS / f"{kind}_claims.csv").exists()],
+        ignore_index=True,
+    )
     there = (RESULTS / "multiverse_claims.csv").exists()
     family = read("multiverse_claims").set_index("id") if there else None
     base = told[told["kind"] == "base"].drop_duplicates("id").set_index("id")

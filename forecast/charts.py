@@ -110,9 +110,10 @@ def plot_tipping(table: pd.DataFrame) -> str:
                 axes.text(top, place, f"{size.iloc[place]:.0f}" if reached.iloc[place] else "", fontsize=7, va="center")
             axes.axvline(2.0, color="black", linewidth=0.8, linestyle="--")
             axes.set_xlim(0, top)
+            axes.set_ylim(-0.7, len(names) - 0.3)
             axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
             axes.set_title(
-                f"{outcome} {target}: {own['now'].iloc[0]:.1%} to {own['goal'].iloc[0]:.1%}", fontsize=8, loc="left"
+                f"{outcome} {target}:\n{own['now'].iloc[0]:.1%} to {own['goal'].iloc[0]:.1%}", fontsize=8, loc="left"
             )
             axes.tick_params(axis="x", labelsize=8)
         return _fit(figure, left=1.5, wspace=0.08, bottom=0.35)
