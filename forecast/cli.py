@@ -34,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
 )
 add_app = typer.Typer(help="Append rows to the study's tables: all of them or none.", no_args_is_help=True)
 app.add_typer(add_app, name="add")
