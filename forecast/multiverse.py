@@ -8,7 +8,6 @@ the weights describe; a spec with a small weight may be as good as its neighbour
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,20 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import ValidationError
 from scipy.special import logsumexp
 
 from forecast.data import Data
 from forecast.design import YEAR, build_design
 from forecast.engine import Failure, Where, run_jobs
-from forecast.errors import SpecError
 from forecast.hazards import build_stages, stack_draws
 from forecast.inference import Fit
 from forecast.likelihood import challenge_log_likelihood, row_log_likelihood
 from forecast.patches import Patch, patched_data
-from forecast.schema import faults
 from forecast.sensitivity import Lab, refit, refit_job, sample_patched
-from forecast.spec import Gate, Part, Sampling, Spec
+from forecast.spec import Gate, Part, Sampling, Spec, read_parts
 from forecast.update import grow
 
 UNIVERSE = Sampling(draws=300, tune=200, chains=2, target_accept=0.8)  # of each fit of the family, two for each spec
@@ -83,15 +79,7 @@ def read_family(path: Path) -> Family:
     SpecError
         When the file is missing, is not TOML, or is no family.
     """
-    try:
-        return Family.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError:
-        raise SpecError(f"there is no family of specs {path}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not TOML: {error}") from None
-    except ValidationError as error:
-        lines = [f"{place}: {message}" for place, _, message, _ in faults(error)]
-        raise SpecError("\n".join([f"{path.name} is no family of specs", *lines])) from None
+    return read_parts(path, Family, "a family of specs")
 
 
 def join(patches: Sequence[Patch]) -> Patch:

@@ -6,7 +6,6 @@ built from, the spec, or takes cases out of the likelihood; nothing on disk chan
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,13 +15,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from forecast.data import Data
 from forecast.design import places
-from forecast.errors import SpecError, UsageError
-from forecast.schema import CAUSES, KINDS, faults
-from forecast.spec import Effect, Normal, Part, Spec
+from forecast.errors import UsageError
+from forecast.schema import CAUSES, KINDS
+from forecast.spec import Effect, Normal, Part, Spec, read_parts
 
 SPREADS = ("group_sd", "country_sd", "period_sd", "slope_sd")
 
@@ -80,16 +79,7 @@ def read_patches(path: Path) -> dict[str, Patch]:
     SpecError
         When the file is missing, is not TOML, or asks for something unknown.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {name: Patch.model_validate(table) for name, table in content.items()}
-    except OSError:
-        raise SpecError(f"there is no file of patches {path}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not TOML: {error}") from None
-    except ValidationError as error:
-        lines = [f"{place}: {message}" for place, _, message, _ in faults(error)]
-        raise SpecError("\n".join([f"{path.name} has a patch that is none", *lines])) from None
+    return read_parts(path, dict[str, Patch], "patches")
 
 
 def patched_data(patch: Patch, data: Data) -> Data:

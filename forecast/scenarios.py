@@ -6,7 +6,6 @@ history does not know is answered too, with a warning in the row itself.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import Field, ValidationError
+from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import logit, ndtr
 
 from forecast.data import Data
 from forecast.design import measure
-from forecast.errors import SpecError, UsageError
+from forecast.errors import UsageError
 from forecast.explanation import can_be_set
 from forecast.inference import Fit
 from forecast.prediction import Ingredients, Outlook, Question, ask, look_ahead, prepare, respond, summarise, thinned
-from forecast.schema import OUTCOMES, faults
-from forecast.spec import Part
+from forecast.schema import OUTCOMES
+from forecast.spec import Part, read_parts
 
 FAR = 0.25  # of half a codebook's range: no leader-day of the data is so near to a setting
 CREDIBLE = 2.0  # a move of so many historical standard deviations, or less, is credible
@@ -176,16 +175,7 @@ def read_scenarios(path: Path) -> dict[str, Scenario]:
     SpecError
         When the file is missing, is not TOML, or asks for something unknown.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {name: Scenario.model_validate(table) for name, table in content.items()}
-    except OSError:
-        raise SpecError(f"there is no file of scenarios {path}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path.name} is not TOML: {error}") from None
-    except ValidationError as error:
-        lines = [f"{place}: {message}" for place, _, message, _ in faults(error)]
-        raise SpecError("\n".join([f"{path.name} has a scenario that is none", *lines])) from None
+    return read_parts(path, dict[str, Scenario], "scenarios")
 
 
 def settings_of(stage: Stage, scenario: Scenario) -> dict[str, float]:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from forecast.errors import SpecError
 from forecast.files import digest
@@ -282,6 +282,25 @@ def _validated(content: dict[str, Any], source: str) -> Spec:
     except ValidationError as error:
         lines = [f"{place}: {message}" for place, _, message, _ in faults(error)]
         raise SpecError("\n".join([f"{source} is not a valid spec", *lines])) from None
+
+
+def read_parts[T](path: Path, form: type[T], what: str) -> T:
+    """Return what a TOML file beside the specs holds, such as scenarios or patches.
+
+    Raises
+    ------
+    SpecError
+        When the file is missing, is not TOML, or asks for something unknown.
+    """
+    try:
+        return TypeAdapter(form).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError:
+        raise SpecError(f"there is no file of {what}: {path}") from None
+    except ValidationError as error:
+        lines = [f"{place}: {message}" for place, _, message, _ in faults(error)]
+        raise SpecError("\n".join([f"{path.name} does not hold {what}", *lines])) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path.name} is not TOML: {error}") from None
 
 
 def load_spec(path: Path | str, variation: str | None = None, *, informed: bool = True) -> Spec:

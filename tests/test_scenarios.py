@@ -71,6 +71,12 @@ def test_a_scenario_file_that_is_wrong_is_refused(tmp_path):
         scenarios.read_scenarios(path)
 
 
+def test_a_scenario_file_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "latin.toml").write_bytes('[a]\ntitle = "Mir für alle"\n'.encode("latin-1"))
+    with pytest.raises(SpecError, match="is not TOML"):
+        scenarios.read_scenarios(tmp_path / "latin.toml")
+
+
 def test_what_cannot_be_set_is_refused(stage):
     with pytest.raises(UsageError, match="tenure"):
         scenarios.scenario_curve(stage, "tenure", 3)
