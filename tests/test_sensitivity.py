@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from forecast import calibration, charts, engine, multiverse, sensitivity, shares
-from forecast.design import build_design
+from forecast.design import build_design, places
 from forecast.engine import Where
 from forecast.errors import GateError, SpecError, UsageError
 from forecast.hazards import build_stages, stack_draws
-from forecast.likelihood import log_likelihood, row_log_likelihood, row_log_rate
+from forecast.likelihood import challenge_log_likelihood, log_likelihood, row_log_likelihood, row_log_rate
 from forecast.patches import Cases, Patch, Scale, find_cases, leave_out, patched_data, patched_spec, read_patches
-from forecast.schema import OUTCOMES
+from forecast.schema import OUTCOMES, RESULTS
 from forecast.sensitivity import (
     Lab,
     case_likelihoods,
@@ -373,14 +373,37 @@ def test_a_replication_ranks_every_top_level_value(lab):
     assert all(0 <= value <= 1 for value in found.values())
 
 
-def test_the_simulator_draws_from_the_model(lab):
-    design = calibration.thin_design(lab, 4)
+@pytest.fixture(scope="module")
+def simulated(lab):
+    """Return a design, one draw of the parameters in which removals take long, and what the simulator makes of them."""
+    design = calibration.thin_design(lab, 1)
     truth = lab.fit.posterior.isel(chain=[0], draw=[0]).sel(spell=design.indexes["spell"])
+    truth = truth.assign(removal_log_days=truth["removal_log_days"] * 0 + 1.5)
     rng = np.random.default_rng(3)
-    simulated = [calibration.simulate(design, lab.fit.spec, truth, rng) for _ in range(300)]
-    stages = build_stages(design, lab.fit.spec)
-    expected = (
-        design["exposure"].to_numpy()[:, None] * np.exp(row_log_rate(stack_draws(truth), design, stages)[0])
-    ).sum(axis=0)
-    seen = np.mean([each["events"].to_numpy().sum(axis=0) for each in simulated], axis=0)
-    np.testing.assert_allclose(seen, expected, atol=5 * np.sqrt(expected.max() / 300))
+    return design, truth, [calibration.simulate(design, lab.fit.spec, truth, rng) for _ in range(300)]
+
+
+def test_simulated_onsets_are_those_of_the_model(simulated, lab):
+    design, truth, copies = simulated
+    rate = np.exp(row_log_rate(stack_draws(truth), design, build_stages(design, lab.fit.spec))[0])
+    expected = (design["exposure"].to_numpy()[:, None] * rate).sum(axis=0)
+    seen = np.mean([copy["events"].to_numpy().sum(axis=0) for copy in copies], axis=0)
+    np.testing.assert_allclose(seen, expected, atol=5 * np.sqrt(expected.max() / len(copies)))
+
+
+def test_simulated_results_and_lengths_are_those_of_the_likelihood(simulated, lab):
+    design, truth, copies = simulated
+    parameters, stages, count = stack_draws(truth), build_stages(design, lab.fit.spec), design.sizes["challenge"]
+    results, days = (np.stack([copy[name].to_numpy() for copy in copies]) for name in ("result", "log_days"))
+    for place in range(len(RESULTS)):  # of an inherited challenge the likelihood knows the result and not the length
+        given = design.assign(
+            result=("challenge", np.full(count, place)), inherited=("challenge", np.ones(count, bool))
+        )
+        expected = np.exp(challenge_log_likelihood(parameters, given, stages)[0])
+        np.testing.assert_allclose((results == place).mean(axis=0), expected, atol=5 * 0.5 / np.sqrt(len(copies)))
+        assert (results == place).mean() == pytest.approx(expected.mean(), abs=5 * 0.5 / np.sqrt(results.size))
+    kind, removed = places(design, "challenge_kind", "kind"), results == RESULTS.index("removed")
+    mean, sd = (parameters[name][0, kind] for name in ("log_days", "log_days_sd"))
+    for chosen, shift in ((removed, 1.5), (~removed, 0.0)):
+        z = ((days - mean - shift) / sd)[chosen]
+        assert abs(z.sum()) < 5 * np.sqrt(z.size)
