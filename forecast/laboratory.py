@@ -78,23 +78,21 @@ def examine(
     match kind:
         case "priors":
             patches = prior_patches(named) | reference_patches(models, lab.fit.spec)
-            return _told(run_changes(lab, patches, folder, where, progress=progress), {"power": power_scaling(lab)})
+            found = _told(run_changes(lab, patches, folder, where, progress=progress), power=power_scaling(lab))
         case "cases":
-            found = run_cases(lab, named, folder, where, progress=progress)
-            return _told(found, {"readings": influential_readings(lab)})
+            found = _told(run_cases(lab, named, folder, where, progress=progress), readings=influential_readings(lab))
         case "coding":
-            return _told(run_changes(lab, coding_patches(lab, named), folder, where, progress=progress), {})
+            found = _told(run_changes(lab, coding_patches(lab, named), folder, where, progress=progress))
         case "check":
-            return _check(*place, named, progress=progress)
+            found = _check(*place, named, progress=progress)
         case "shares":
             table, failures = spread_sources(lab, models, folder, where, progress=progress)
-            return Answer({"": table}, charts.plot_parts(table), failures)
+            found = Answer({"": table}, charts.plot_parts(table), failures)
+        case "multiverse":
+            found = _family(*place, models, progress=progress)
         case _:
-            return (
-                _family(*place, models, progress=progress)
-                if kind == "multiverse"
-                else _ranks(*place, progress=progress)
-            )
+            found = _ranks(*place, progress=progress)
+    return found
 
 
 def _family(lab: Lab, folder: Path, where: Where | None, models: Path, *, progress: bool) -> Answer:
@@ -110,7 +108,7 @@ def _ranks(lab: Lab, folder: Path, where: Where | None, *, progress: bool) -> An
     return Answer(tables, charts.plot_ranks(result.curves, result.level), result.failures)
 
 
-def _told(found: Findings, more: dict[str, pd.DataFrame]) -> Answer:
+def _told(found: Findings, **more: pd.DataFrame) -> Answer:
     return Answer({"": found.table, "claims": found.claims, **more}, charts.plot_changes(found.table), found.failures)
 
 
