@@ -93,7 +93,8 @@ def scenarios() -> list[str]:
     removed = grid[grid["outcome"].isin(REMOVALS)]
     widest = removed.groupby("outcome")["probability"].agg(["min", "max"])
     return [
-        "## Scenarios", "", "`forecast scenario` (the scenarios stand in `models/scenarios.toml`)", "",
+        "## Scenarios", "", ("`forecast scenario` (the scenarios stand in `models/scenarios.toml`; all are answered on the same 1,000 of the fit's draws, so that \"as it stands\" "
+        "differs a little from the forecast and differences between them do not)"), "",
         picture("scenarios", "Both removals under each named scenario", SCENARIOS), "",
         table(wide(named, "scenario")), "",
         (f"The scenario that raises P(coup) most is *{most.loc['coup', 'scenario']}* ({pct(most.loc['coup', 'probability'])}), and for a revolution it is "
@@ -256,74 +257,49 @@ def calibrated() -> list[str]:
     ]  # fmt: skip
 
 
+def claim_line(name: str, own: pd.Series, changed: pd.DataFrame, family: pd.Series | None) -> dict[str, object]:
+    """Return what becomes of a claim under single changes and, where it has been run, over the family."""
+    line = {"claim": name, "verdict": own["verdict"], "support": own["support"]}
+    if pd.isna(own["support"]):
+        return {**line, "so far": "a count of cases"}
+    side = SIDE[own["verdict"]]
+    same = (changed["verdict"].map(SIDE) == side).mean()
+    line |= {"least": changed["support"].min(), "most": changed["support"].max(), "same": same}
+    if side == 0:
+        return {**line, "so far": "undecided"}
+    word, kept = "holds" if side > 0 else "fails", np.nan
+    if family is not None:
+        kept = min(family[f"{word}_stacked"], family[f"{word}_equal"])
+    steady = same >= 0.9 and not kept < 0.8
+    return {**line, "family": kept, "so far": f"{word} almost everywhere" if steady else "depends on an assumption"}
+
+
 def claims() -> list[str]:
-    """Return what becomes of each claim: the default fit, every single change, the family."""
-    told = pd.concat(
-        [read(f"{kind}_claims") for kind in ("priors", "cases", "coding") if (RESULTS / f"{kind}_claims.csv").exists()],
-        ignore_index=True,
-    )
-    there = (RESULTS / "multiverse_claims.csv").exists()
-    family = read("multiverse_claims").set_index("id") if there else None
+    """Return what becomes of each claim: the default fit, every single change that was run, the family if it was."""
+    kinds = [kind for kind in ("priors", "cases", "coding") if (RESULTS / f"{kind}_claims.csv").exists()]
+    told = pd.concat([read(f"{kind}_claims") for kind in kinds], ignore_index=True)
+    run = (RESULTS / "multiverse_claims.csv").exists()
+    family = read("multiverse_claims").set_index("id") if run else None
     base = told[told["kind"] == "base"].drop_duplicates("id").set_index("id")
-    changed = told[(told["kind"] != "base") & told["support"].notna()].groupby("id")
-    lines = []
-    for name, own in base.iterrows():
-        if pd.isna(own["support"]):
-            lines.append(
-                {
-                    "claim": name,
-                    "verdict": own["verdict"],
-                    "support": np.nan,
-                    "least": np.nan,
-                    "most": np.nan,
-                    "same": np.nan,
-                    "family": np.nan,
-                    "survives": "a count of cases",
-                }
-            )
-            continue
-        support = changed.get_group(name)["support"]
-        same = (changed.get_group(name)["verdict"].map(SIDE) == SIDE[own["verdict"]]).mean()
-        share = {1: "holds", -1: "fails"}.get(SIDE[own["verdict"]])
-        kept = np.nan
-        if share and family is not None:
-            kept = min(family.loc[name, f"{share}_stacked"], family.loc[name, f"{share}_equal"])
-        word = (
-            "undecided"
-            if share is None
-            else ("yes" if share == "holds" else "fails throughout")
-            if same >= 0.9 and not kept < 0.8
-            else "not everywhere"
-        )
-        lines.append(
-            {
-                "claim": name,
-                "verdict": own["verdict"],
-                "support": own["support"],
-                "least": support.min(),
-                "most": support.max(),
-                "same": same,
-                "family": kept,
-                "survives": word,
-            }
-        )
-    frame = pd.DataFrame(lines)
-    forms = dict.fromkeys(("support", "least", "most", "same", "family"), "{:.0%}".format)
-    lists = {
-        word: ", ".join(frame.loc[frame["survives"] == word, "claim"]) or "none"
-        for word in ("yes", "not everywhere", "undecided", "fails throughout")
-    }
-    count = told.loc[told["kind"] != "base", "change"].nunique()
+    changed = told[told["kind"] != "base"]
+    frame = pd.DataFrame([
+        claim_line(str(name), own, changed[(changed["id"] == name) & changed["support"].notna()], family.loc[name] if family is not None else None)
+        for name, own in base.iterrows()
+    ])  # fmt: skip
+    frame = frame.reindex(
+        columns=["claim", "verdict", "support", "least", "most", "same", *(["family"] if run else []), "so far"]
+    )
+    forms = {name: "{:.0%}".format for name in ("support", "least", "most", "same", "family") if name in frame}
+    words = "; ".join(f"{word}: {', '.join(own['claim'])}" for word, own in frame.groupby("so far", sort=False))
+    family_words = (
+        "family is the smaller of the two shares (by stacking and by equal weight) of specs with a verdict on that side; almost everywhere means that same is at least 90% and family at least 80%."
+        if run
+        else "almost everywhere means that same is at least 90%. The family of specs has not been run, so no claim is said to survive it."
+    )
     return [
-        "## What becomes of the claims",
-        "",
-        table(frame, **forms),
-        "",
-        (
-            f"Support is the posterior probability of what the claim says under the default fit, least and most are over {count} single changes of priors, cases and coding, same is the share of them with a verdict on the same side, "
-            f"and family is the smaller of the two shares (by stacking and by equal weight) of specs with a verdict on that side{'' if there else ' (not run yet)'}. A claim survives if same is at least 90% and family at least 80%. "
-            f"Survive: {lists['yes']}. Depend on an assumption: {lists['not everywhere']}. Undecided from the start: {lists['undecided']}. Fail throughout: {lists['fails throughout']}."
-        ),
+        "## What becomes of the claims", "", table(frame, **forms), "",
+        (f"Support is the posterior probability of what the claim says under the default fit, least and most are over {changed['change'].nunique()} single changes of {' and '.join(kinds)}, same is the share of them with a "
+        f"verdict on the same side (a leaning counts as a side), {family_words} {words[:1].upper()}{words[1:]}."),
     ]  # fmt: skip
 
 
