@@ -23,7 +23,11 @@ from numba.extending import intrinsic, overload
 # Sums may be reordered and multiplications fused; infinities and NaN keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 # What only compiled code calls needs no entry from Python, which would take as long to compile as the function itself.
-inner = partial(njit, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# It is written into its callers (`forceinline`): left apart, a process that has just compiled it and one that has read it from disk
+# would run two versions of it, whose sums differ in the last bit, and a seed would not mean one run.
+inner = partial(
+    njit, fastmath=FAST, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True
+)
 # A long function that is called from one place is written into its caller, or it would be optimised again with every caller.
 once = partial(inner, inline="always")
 CAUSES = 3
@@ -103,7 +107,7 @@ def power_of_two(_context: Any, exponent: Any, like: Any) -> Any:  # noqa: ARG00
     return like(like, like), build
 
 
-@njit(fastmath=FAST)
+@njit(fastmath=FAST, forceinline=True)
 def exp_single(x):
     """Return exp(x) in single precision; the loops over rows cannot be vectorised around a library call."""
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
@@ -115,7 +119,7 @@ def exp_single(x):
     return p * power_of_two(n, x)
 
 
-@njit(fastmath=FAST)
+@njit(fastmath=FAST, forceinline=True)
 def exp_double(x):
     """Return exp(x) in double precision."""
     x = min(max(x, -708.0), 709.0)
@@ -133,7 +137,7 @@ def exponential(x):
 
 
 # Numba wants a function here whose argument has the name of the one above.
-@overload(exponential, jit_options={"fastmath": FAST})
+@overload(exponential, jit_options={"fastmath": FAST, "forceinline": True})
 def _of_its_type(x):
     if x == types.float32:
         return lambda x: exp_single(x)  # noqa: PLW0108

@@ -1,5 +1,9 @@
 """The sampled density is the model that `build_model` states: value and gradient, for every form of spec."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -128,3 +132,28 @@ def test_the_tail_of_the_normal(z):
     value, slope = kernel.log_upper_tail(z)
     assert value == pytest.approx(norm.logsf(z), rel=1e-6)
     assert slope == pytest.approx(-np.exp(norm.logpdf(z) - norm.logsf(z)), rel=1e-5)
+
+
+BITS = """
+import hashlib, sys
+import numpy as np
+import forecast
+from forecast.density import build_density
+study = forecast.find_study(sys.argv[1])
+spec = forecast.load_spec(study.models / "default.toml")
+density = build_density(forecast.build_design(forecast.load_data(study.data), spec), spec)
+rng = np.random.default_rng(1)
+values = [density.evaluate(rng.normal(scale=0.5, size=density.size)) for _ in range(20)]
+print(hashlib.sha256(b"".join(np.float64(v).tobytes() + g.tobytes() for v, g in values)).hexdigest())
+"""
+
+
+def test_freshly_compiled_and_kept_code_give_the_same_bits(repository, tmp_path):
+    """A chain follows the last bit, so a seed means one run only if both do."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", BITS, str(repository)]
+    first, again = (
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    )
+    assert list(tmp_path.rglob("*.nbc"))
+    assert first == again
