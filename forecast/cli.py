@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from forecast.data import Data
     from forecast.inference import Fit
     from forecast.prediction import Forecast
+    from forecast.scenarios import Stage
     from forecast.spec import Spec
     from forecast.study import Study
 
@@ -514,6 +515,8 @@ def scenario(
     _check_format(form)
     if sum(map(bool, (names, grid, curve, tipping))) > 1:
         raise UsageError("ask for one thing at a time: names, --grid, --curve or --tipping")
+    if grid and "," not in grid:
+        raise UsageError(f"--grid {grid}: write two indicators, such as war_balance,sanctions")
     place, data, model = _open(study, spec, variation, as_of)
     from forecast import charts, scenarios
 
@@ -524,23 +527,14 @@ def scenario(
     fitted.require_gate()
     stage = scenarios.set_stage(fitted, data, country, horizon, held=tipping)
     if grid:
-        first, comma, second = grid.partition(",")
-        if not comma:
-            raise UsageError(f"--grid {grid}: write two indicators, such as war_balance,sanctions")
-        what, table = "grid", scenarios.scenario_grid(stage, first, second, points)
-        picture = charts.plot_grid(table, first, second)
+        what, (table, picture) = "grid", _grid(stage, grid, points)
     elif curve:
-        import pandas as pd
-
-        chosen = stage.names if curve == ["all"] else curve
-        what, table = "curves", pd.concat([scenarios.scenario_curve(stage, name, points) for name in chosen])
-        picture = charts.plot_curves(table)
+        what, (table, picture) = "curves", _curves(stage, curve, points)
     elif tipping:
         what, table = "tipping", scenarios.tipping_points(stage)
         picture = charts.plot_tipping(table)
     else:
-        chosen_ones = {name: known[name] for name in names or known}
-        what, table = "scenarios", scenarios.named_scenarios(stage, chosen_ones)
+        what, table = "scenarios", scenarios.named_scenarios(stage, {name: known[name] for name in names or known})
         picture = charts.plot_intervals(table, "scenario")
     for warning in dict.fromkeys(table["warning"]) if len(table) < 200 and not tipping else ():
         if warning:
@@ -553,6 +547,24 @@ def scenario(
     }
     _print_table(table.set_index(table.columns[0]), form, facts)
     _save_result(out or place.build / "scenario", what, {"": table}, picture)
+
+
+def _grid(stage: Stage, pair: str, points: int) -> tuple[Any, str]:
+    from forecast import charts, scenarios
+
+    first, _, second = pair.partition(",")
+    table = scenarios.scenario_grid(stage, first, second, points)
+    return table, charts.plot_grid(table, first, second)
+
+
+def _curves(stage: Stage, names: list[str], points: int) -> tuple[Any, str]:
+    import pandas as pd
+
+    from forecast import charts, scenarios
+
+    chosen = stage.names if names == ["all"] else names
+    table = pd.concat([scenarios.scenario_curve(stage, name, points) for name in chosen])
+    return table, charts.plot_curves(table)
 
 
 @app.command()

@@ -121,6 +121,7 @@ def test_tipping_points_reach_what_they_say(stage, tiny_fit, tiny_data):
         (["sensitivity", "everything"], "there is no sensitivity to everything"),
         (["scenario", "no_such_one"], "there is no scenario no_such_one; known are negotiated_ceasefire"),
         (["scenario", "victory", "--tipping"], "ask for one thing at a time"),
+        (["scenario", "--grid", "war_balance"], "write two indicators"),
     ],
 )
 def test_the_command_refuses_what_it_does_not_know_before_anything_is_sampled(arguments, message):
