@@ -43,8 +43,8 @@ class Given(NamedTuple):
 def main() -> None:
     """Write the table."""
     study = forecast.find_study(Path(__file__).parent.parent)
-    data, spec = forecast.load_data(study.data), forecast.load_spec(study.models / "default.toml")
-    made = [line_of(study, data, spec, *episode) for episode in EPISODES]
+    data = forecast.load_data(study.data)
+    made = [line_of(study, data, *episode) for episode in EPISODES]
     text = "\n".join([*HEAD, *(line for line, _ in made), "", *verdict([given for _, given in made])])
     (Path(__file__).parent / "episodes.md").write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -64,9 +64,10 @@ def verdict(given: list[Given]) -> list[str]:
     ]
 
 
-def line_of(study, data, spec, country: str, as_of: str, told: str) -> tuple[str, Given]:  # type: ignore[no-untyped-def]
+def line_of(study, data, country: str, as_of: str, told: str) -> tuple[str, Given]:  # type: ignore[no-untyped-def]
     """Return one line of the table, and what was given to what happened."""
     view = data.as_of(as_of)
+    spec = forecast.load_spec(study.models / "default.toml", known_to=view.known_to)
     fitted, _ = fit_or_load(study.build, view, spec)
     fitted.require_gate()
     result = predict(fitted, view, country, HORIZON)

@@ -209,10 +209,11 @@ def main() -> None:
     parser.add_argument("--spec", default="default")
     given = parser.parse_args()
     study = forecast.find_study(given.study)
-    data, spec = forecast.load_data(study.data), forecast.load_spec(study.models / f"{given.spec}.toml")
+    data = forecast.load_data(study.data)
     for name in given.names or EPISODES:
         country, first, last = EPISODES[name]
         months = pd.date_range(first, last or data.known_to, freq="ME")
+        spec = forecast.load_spec(study.models / f"{given.spec}.toml", known_to=months[0].date())
         kept = given.out / "replay" / f"{name}.csv"
         lines = replay(study, data, spec, country, months, news=given.news, refits=given.refits, kept=kept)
         write_atomically(given.out / "pictures" / f"replay_{name}.svg", draw(lines, data, country))

@@ -219,7 +219,7 @@ def _show_effect(place: Study, tables: Any, countries: list[str]) -> None:
     from forecast.update import latest_fit
 
     before, after = load_data(place.data, place.build), view_tables(tables)
-    path = latest_fit(place.build, load_spec(place.models / "default.toml"), before.known_to)
+    path = latest_fit(place.build, load_spec(place.models / "default.toml", known_to=before.known_to), before.known_to)
     if path is None:
         talk("no fit is kept yet, so the effect on the probabilities is not known; forecast fit makes one")
         return
@@ -328,10 +328,11 @@ def _open(study: Path | None, spec: str, variation: str | None, as_of: str | Non
     from forecast.study import find_study
 
     place = find_study(study)
-    model = load_spec(place.models / f"{spec}.toml", variation)
     data = load_data(place.data, place.build)
+    view = data.as_of(as_of) if as_of else data
+    model = load_spec(place.models / f"{spec}.toml", variation, known_to=view.known_to)
     model.check_terms(data.codebook.indicators)
-    return place, data.as_of(as_of) if as_of else data, model
+    return place, view, model
 
 
 def _fitted(place: Study, data: Data, model: Spec) -> Fit:

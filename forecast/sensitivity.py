@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -452,7 +453,7 @@ def prior_patches(named: Mapping[str, Patch]) -> dict[str, Patch]:
 
 def reference_patches(models: Path, spec: Spec) -> dict[str, Patch]:
     """Return the reference prior at other discounts, and off; nothing where the spec has none."""
-    plain = load_spec(models / f"{spec.name.partition('+')[0]}.toml", informed=False)
+    plain = load_spec(models / f"{spec.name.partition('+')[0]}.toml", known_to=date.min)
     if plain.reference is None:
         return {}
     reference, found = read_reference(models / plain.reference.file), {}

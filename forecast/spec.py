@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -141,11 +142,11 @@ class Reference(Part):
     """Where priors are informed by another population: a file beside the spec, and what it is worth.
 
     The discount multiplies the file's precisions, as a power prior does (Ibrahim & Chen 2000): at 0.25 four
-    observations there count as one here.
+    observations there count as one here. Views of an earlier day than the last that the file learnt from do without it.
     """
 
     file: str = Field(pattern=r"^[a-z0-9_]+\.json$")
-    discount: float = Field(gt=0, le=1)
+    discount: float = Field(ge=0, le=1, description="0 leaves the file out")
 
 
 class Lesson(Part):
@@ -166,6 +167,14 @@ class Lesson(Part):
         return Normal(mean=(own * prior.mean + added * self.mean) / (own + added), sd=(own + added) ** -0.5)
 
 
+class Origin(Part):
+    """Where a reference prior comes from; what else it says is kept as it is."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    known_to: date = Field(description="last day of what it learnt from")
+
+
 class ReferencePrior(Part):
     """A reference prior: base rates and effects of another population, with where they come from."""
 
@@ -174,7 +183,7 @@ class ReferencePrior(Part):
     effects: dict[str, Lesson] = Field(description="by label, such as 'tenure on coup'")
     parameters: tuple[str, ...] = Field(description="order of the covariance")
     covariance: tuple[tuple[float, ...], ...]
-    provenance: dict[str, Any]
+    provenance: Origin
 
 
 class Claim(Part):
@@ -303,7 +312,7 @@ def read_parts[T](path: Path, form: type[T], what: str) -> T:
         raise SpecError(f"{path.name} is not TOML: {error}") from None
 
 
-def load_spec(path: Path | str, variation: str | None = None, *, informed: bool = True) -> Spec:
+def load_spec(path: Path | str, variation: str | None = None, *, known_to: date = date.max) -> Spec:
     """Read a model spec, or one of its variations.
 
     Parameters
@@ -311,8 +320,8 @@ def load_spec(path: Path | str, variation: str | None = None, *, informed: bool 
     path : Path or str
     variation : str, optional
         One of those that the file names.
-    informed : bool
-        Let the reference prior that the spec or its variation names, if any, inform its priors.
+    known_to : date
+        Day whose knowledge may inform the priors: a reference prior that learnt from later events is left out.
 
     Raises
     ------
@@ -329,9 +338,10 @@ def load_spec(path: Path | str, variation: str | None = None, *, informed: bool 
         raise SpecError(f"{path.name} is not TOML: {error}") from None
     spec = _validated(content, path.name)
     spec = spec.varied(variation) if variation else spec
-    if spec.reference is None or not informed:
+    if spec.reference is None or not spec.reference.discount:
         return spec
-    return inform(spec, read_reference(path.parent / spec.reference.file), spec.reference.discount)
+    reference = read_reference(path.parent / spec.reference.file)
+    return inform(spec, reference, spec.reference.discount) if reference.provenance.known_to <= known_to else spec
 
 
 def read_reference(path: Path) -> ReferencePrior:

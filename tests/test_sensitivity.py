@@ -97,7 +97,7 @@ def test_a_reference_prior_is_swept_where_the_spec_has_one(tiny_spec, repository
         "effects": {},
         "parameters": ["coup"],
         "covariance": [[0.01]],
-        "provenance": {},
+        "provenance": {"known_to": "2010-12-31"},
     }
     (tmp_path / "prior.json").write_text(json.dumps(content), encoding="utf-8")
     base = load_spec(tmp_path / "baseline.toml")

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -224,7 +225,7 @@ def test_a_spec_cannot_be_changed_in_place(spec):
 
 
 LESSONS = """{"about": "another world", "baseline": {"coup": {"mean": -3.0, "sd": 0.5}}, "effects": {"tenure on coup": {"mean": -0.4, "sd": 0.25}},
-"parameters": ["coup", "tenure on coup"], "covariance": [[0.25, 0.0], [0.0, 0.0625]], "provenance": {}}"""
+"parameters": ["coup", "tenure on coup"], "covariance": [[0.25, 0.0], [0.0, 0.0625]], "provenance": {"known_to": "2010-12-31"}}"""
 
 
 @pytest.fixture
@@ -232,15 +233,13 @@ def informed(tiny_tables, repository):
     """Return the default spec beside a reference prior that it names, at a quarter of its worth."""
     folder = tiny_tables.models
     text = (repository / "models" / "default.toml").read_text(encoding="utf-8")
-    (folder / "informed.toml").write_text(
-        text + '\n[reference]\nfile = "lessons.json"\ndiscount = 0.25\n', encoding="utf-8"
-    )
+    (folder / "informed.toml").write_text(text.replace("reference_prior.json", "lessons.json"), encoding="utf-8")
     (folder / "lessons.json").write_text(LESSONS, encoding="utf-8")
     return folder / "informed.toml"
 
 
 def test_a_reference_prior_informs_what_it_names_and_nothing_else(informed):
-    with_it, without = load_spec(informed), load_spec(informed, informed=False)
+    with_it, without = load_spec(informed), load_spec(informed, known_to=date(2010, 12, 30))
     # Precisions 1 and 0.25 / 0.25 = 1: the mean lies half way, and the variance is halved.
     assert with_it.onset.baseline["coup"].mean == pytest.approx((-3.9 - 3.0) / 2)
     assert with_it.onset.baseline["coup"].sd == pytest.approx(0.5**0.5)
@@ -252,9 +251,22 @@ def test_a_reference_prior_informs_what_it_names_and_nothing_else(informed):
     assert with_it.digest != without.digest
 
 
+def test_a_reference_prior_is_left_out_by_a_variation_by_one_line_or_by_an_earlier_day(informed):
+    text = informed.read_text(encoding="utf-8")
+    line = next(line for line in text.split("\n") if line.startswith("reference = "))
+    (informed.parent / "plain.toml").write_text(text.replace(line, ""), encoding="utf-8")
+    plain = load_spec(informed.parent / "plain.toml")
+    assert plain.onset.baseline["coup"].mean == -3.9
+    assert load_spec(informed, "no_reference").digest == plain.digest
+    assert load_spec(informed, known_to=date(2010, 12, 30)).digest == plain.digest
+    assert load_spec(informed, known_to=date(2010, 12, 31)).digest == load_spec(informed).digest != plain.digest
+
+
 def test_a_variation_may_name_a_reference_prior(informed):
-    text = informed.read_text(encoding="utf-8").replace("[reference]\nfile", "[variations.world]\nreference.file")
-    informed.write_text(text.replace("\ndiscount", "\nreference.discount"), encoding="utf-8")
+    text = informed.read_text(encoding="utf-8")
+    line = next(line for line in text.split("\n") if line.startswith("reference = "))
+    text = text.replace(line, "").replace("[variations.no_reference]", f"[variations.world]\n{line}\n\n[variations.no_reference]")
+    informed.write_text(text, encoding="utf-8")
     assert load_spec(informed, "world").onset.baseline["coup"].mean == pytest.approx((-3.9 - 3.0) / 2)
     assert load_spec(informed).onset.baseline["coup"].mean == -3.9
 
