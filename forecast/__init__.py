@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from forecast.spec import load_spec as load_spec
     from forecast.study import find_study as find_study
 
-__version__ = "0.1.1"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Data": "data",

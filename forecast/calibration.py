@@ -25,7 +25,7 @@ from forecast.design import places
 from forecast.engine import Failure, Job, Where, run_jobs
 from forecast.hazards import build_stages, result_score, stack_draws, true_values
 from forecast.inference import Fit, describe_run, sample
-from forecast.likelihood import row_log_rate
+from forecast.likelihood import read_rows, row_log_rate
 from forecast.prediction import answer, ask, look_ahead
 from forecast.schema import OUTCOMES, RESULTS
 from forecast.sensitivity import GROUPS, UNCHECKED, Lab, flatten
@@ -125,7 +125,8 @@ def simulate(design: xr.Dataset, spec: Spec, truth: xr.Dataset, rng: np.random.G
     Which challenges there are, and what preceded them, stays as it is: results are drawn given the challenge.
     """
     parameters, stages = stack_draws(truth), build_stages(design, spec)
-    events = rng.poisson(design["exposure"].to_numpy()[:, None] * np.exp(row_log_rate(parameters, design, stages)[0]))
+    rows = read_rows(design)
+    events = rng.poisson(rows.exposure[:, None] * np.exp(row_log_rate(parameters, rows, stages)[0]))
     kind, spell, group = (places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group"))
     error = parameters["coding_error"][:, spell] if "coding_error" in parameters else np.zeros((1, len(spell), 0))
     x = true_values(design["challenge_centre"].to_numpy(), design["challenge_spread"].to_numpy(), error, stages.latent)

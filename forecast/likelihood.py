@@ -7,6 +7,7 @@ out. The tests hold sums over rows against the sampled density.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,49 @@ import xarray as xr
 from scipy.special import log_expit, log_ndtr
 
 from forecast.design import places
-from forecast.hazards import Stages, in_blocks, log_hazard, result_score, row_index, true_values
+from forecast.hazards import Index, Stages, in_blocks, log_hazard, result_score, row_index, true_values
 from forecast.schema import RESULTS
 
 REMOVED = RESULTS.index("removed")
 Parameters = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the likelihood looks at of onset rows, without labels: it is asked for each block of draws."""
+
+    index: Index
+    centre: Any  # (row x indicator)
+    spread: Any  # (row x indicator)
+    exposure: Any  # leader-years (row)
+    events: Any  # (row x cause)
+
+
+@dataclass(frozen=True)
+class Challenges:
+    """What the likelihood looks at of challenges, without labels."""
+
+    kind: Any
+    spell: Any
+    group: Any
+    centre: Any  # (challenge x indicator)
+    spread: Any  # (challenge x indicator)
+    result: Any  # place among the results, negative while open
+    log_days: Any
+    ended: Any
+    inherited: Any
+
+
+def read_rows(design: xr.Dataset) -> Rows:
+    """Return the onset rows of a design."""
+    return Rows(row_index(design), *(design[name].to_numpy() for name in ("centre", "spread", "exposure", "events")))
+
+
+def read_challenges(design: xr.Dataset) -> Challenges:
+    """Return the challenges of a design."""
+    positions = (places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group"))
+    names = ("challenge_centre", "challenge_spread", "result", "log_days", "ended", "inherited")
+    return Challenges(*positions, *(design[name].to_numpy() for name in names))
 
 
 def log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
@@ -32,16 +71,14 @@ def log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -
         Any rows and challenges.
     stages : Stages
     """
+    rows, challenges = read_rows(design), read_challenges(design)
 
     def total(block: slice) -> Any:
-        return _total({name: values[block] for name, values in parameters.items()}, design, stages)
+        own = {name: values[block] for name, values in parameters.items()}
+        onset, results = row_log_likelihood(own, rows, stages), challenge_log_likelihood(own, challenges, stages)
+        return onset.sum(axis=-1) + results.sum(axis=-1)
 
     return np.concatenate(in_blocks(total, len(parameters["baseline"])))
-
-
-def _total(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
-    rows, challenges = (part(parameters, design, stages) for part in (row_log_likelihood, challenge_log_likelihood))
-    return rows.sum(axis=-1) + challenges.sum(axis=-1)
 
 
 def _error(parameters: Parameters, spell: Any, latent: int) -> Any:
@@ -50,30 +87,25 @@ def _error(parameters: Parameters, spell: Any, latent: int) -> Any:
     return parameters["coding_error"][:, spell]
 
 
-def row_log_rate(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
+def row_log_rate(parameters: Parameters, rows: Rows, stages: Stages) -> Any:
     """Return the log rate of each onset row and cause (draw x row x cause)."""
-    index = row_index(design)
-    error = _error(parameters, index.spell, len(stages.latent))
-    x = true_values(design["centre"].to_numpy(), design["spread"].to_numpy(), error, stages.latent)
-    return log_hazard(parameters, x, index, stages)
+    error = _error(parameters, rows.index.spell, len(stages.latent))
+    return log_hazard(parameters, true_values(rows.centre, rows.spread, error, stages.latent), rows.index, stages)
 
 
-def row_log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
+def row_log_likelihood(parameters: Parameters, rows: Rows, stages: Stages) -> Any:
     """Return the log-likelihood of each onset row (draw x row): events x log rate - exposure x rate."""
-    log_rate = row_log_rate(parameters, design, stages)
-    expected = design["exposure"].to_numpy()[:, None] * np.exp(log_rate)
-    return (design["events"].to_numpy() * log_rate - expected).sum(axis=-1)
+    log_rate = row_log_rate(parameters, rows, stages)
+    return (rows.events * log_rate - rows.exposure[:, None] * np.exp(log_rate)).sum(axis=-1)
 
 
-def challenge_log_likelihood(parameters: Parameters, design: xr.Dataset, stages: Stages) -> Any:
+def challenge_log_likelihood(parameters: Parameters, challenges: Challenges, stages: Stages) -> Any:
     """Return the log-likelihood of each challenge's result and length (draw x challenge)."""
-    kind, spell, group = (places(design, f"challenge_{level}", level) for level in ("kind", "spell", "group"))
-    error = _error(parameters, spell, len(stages.latent))
-    centre, spread = design["challenge_centre"].to_numpy(), design["challenge_spread"].to_numpy()
-    x = true_values(centre, spread, error, stages.latent)
-    score = result_score(parameters, x, group, stages)[:, np.arange(len(kind)), kind]
+    kind, error = challenges.kind, _error(parameters, challenges.spell, len(stages.latent))
+    x = true_values(challenges.centre, challenges.spread, error, stages.latent)
+    score = result_score(parameters, x, challenges.group, stages)[:, np.arange(len(kind)), kind]
     lower, upper = np.moveaxis(parameters["cutpoints"][:, kind], -1, 0) - score
-    return _result(lower, upper, design["result"].to_numpy()) + _length(parameters, design, kind, -upper)
+    return _result(lower, upper, challenges.result) + _length(parameters, challenges, -upper)
 
 
 def _result(lower: Any, upper: Any, result: Any) -> Any:
@@ -83,14 +115,14 @@ def _result(lower: Any, upper: Any, result: Any) -> Any:
     return np.where(result < 0, 0.0, np.take_along_axis(each, np.maximum(result, 0)[None, :, None], axis=-1)[..., 0])
 
 
-def _length(parameters: Parameters, design: xr.Dataset, kind: Any, removal_logit: Any) -> Any:
+def _length(parameters: Parameters, challenges: Challenges, removal_logit: Any) -> Any:
     """Return the log-likelihood of each length; of one that goes on, that it has lasted so long."""
-    days, ended = design["log_days"].to_numpy(), design["ended"].to_numpy()
+    kind, days = challenges.kind, challenges.log_days
     mean, shift = parameters["log_days"][:, kind], parameters["removal_log_days"][:, kind]
-    sd, removed = parameters["log_days_sd"][:, kind], design["result"].to_numpy() == REMOVED
+    sd, removed = parameters["log_days_sd"][:, kind], challenges.result == REMOVED
     seen = -(((days - mean - shift * removed) / sd) ** 2) / 2 - np.log(sd)
     pending = np.logaddexp(
         log_expit(removal_logit) + log_ndtr((mean + shift - days) / sd),
         log_expit(-removal_logit) + log_ndtr((mean - days) / sd),
     )
-    return np.where(design["inherited"].to_numpy(), 0.0, np.where(ended, seen, pending))
+    return np.where(challenges.inherited, 0.0, np.where(challenges.ended, seen, pending))

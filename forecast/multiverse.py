@@ -24,7 +24,7 @@ from forecast.design import YEAR, build_design
 from forecast.engine import Failure, Where, run_jobs
 from forecast.hazards import build_stages, stack_draws
 from forecast.inference import Fit
-from forecast.likelihood import challenge_log_likelihood, row_log_likelihood
+from forecast.likelihood import challenge_log_likelihood, read_challenges, read_rows, row_log_likelihood
 from forecast.patches import Patch, patched_data
 from forecast.sensitivity import Lab, refit, refit_job, sample_patched
 from forecast.spec import Gate, Part, Sampling, Spec, read_parts
@@ -175,7 +175,8 @@ def score_ahead(past: Fit, data: Data, seed: int) -> dict[str, float]:
     later = np.flatnonzero((begun >= origin).to_numpy())
     units = [f"{country} {day.year}" for country, day in zip(design["challenge_country"].to_numpy()[later], begun.iloc[later], strict=True)]  # fmt: skip
     values = np.concatenate([
-        row_log_likelihood(parameters, pieces, stages), challenge_log_likelihood(parameters, design.isel(challenge=later), stages),
+        row_log_likelihood(parameters, read_rows(pieces), stages),
+        challenge_log_likelihood(parameters, read_challenges(design.isel(challenge=later)), stages),
     ], axis=1)  # fmt: skip
     names, place = np.unique([*unit, *units], return_inverse=True)
     total = values @ np.eye(len(names))[place]

@@ -27,7 +27,7 @@ from forecast.engine import Failure, Job, Where, run_jobs
 from forecast.errors import GateError
 from forecast.hazards import BLOCK, build_stages, log_hazard, row_index, stack_draws, true_values
 from forecast.inference import Fit, fit
-from forecast.likelihood import challenge_log_likelihood, log_likelihood, row_log_rate
+from forecast.likelihood import challenge_log_likelihood, log_likelihood, read_challenges, read_rows, row_log_rate
 from forecast.patches import Cases, Mask, Patch, Scale, find_cases, leave_out, list_wars, patched_data, patched_spec
 from forecast.prediction import INTERVALS, Forecast, answer, ask, look_ahead, predict, thinned, unmixed
 from forecast.psis import effective_draws, resample, smooth_weights
@@ -199,16 +199,13 @@ def case_likelihoods(fitted: Fit, masks: Sequence[Mask]) -> Any:
     parameters, design, stages = stack_draws(fitted.posterior), fitted.design, build_stages(fitted.design, fitted.spec)
     rows, challenges = (np.stack([getattr(mask, name) for mask in masks], axis=1).astype(float) for name in ("rows", "challenges"))  # fmt: skip
     events = np.stack([mask.events.ravel() for mask in masks], axis=1)
-    used = np.flatnonzero(events.any(axis=1))
-    parts = []
+    used, onset, begun, parts = np.flatnonzero(events.any(axis=1)), read_rows(design), read_challenges(design), []
     for start in range(0, len(parameters["baseline"]), BLOCK):
         block = {name: values[start : start + BLOCK] for name, values in parameters.items()}
-        rate = row_log_rate(block, design, stages)
-        per_row = (design["events"].to_numpy() * rate - design["exposure"].to_numpy()[:, None] * np.exp(rate)).sum(
-            axis=-1
-        )
+        rate = row_log_rate(block, onset, stages)
+        per_row = (onset.events * rate - onset.exposure[:, None] * np.exp(rate)).sum(axis=-1)
         taken = rate.reshape(len(rate), -1)[:, used] @ events[used]
-        parts.append(per_row @ rows + taken + challenge_log_likelihood(block, design, stages) @ challenges)
+        parts.append(per_row @ rows + taken + challenge_log_likelihood(block, begun, stages) @ challenges)
     return np.concatenate(parts)
 
 
@@ -617,7 +614,10 @@ def _reading_lines(
         return None
     design, stages, parameters = small.design, build_stages(small.design, small.spec), stack_draws(small.posterior)
     place = list(design.indexes["indicator"]).index(name)
-    up, down = (challenge_log_likelihood(parameters, _shifted(design, place, by), stages) for by in (step, -step))
+    up, down = (
+        challenge_log_likelihood(parameters, read_challenges(_shifted(design, place, by)), stages)
+        for by in (step, -step)
+    )
     moves = {"row": pulls[:, place], "challenge": ((up - down) / (2 * step)).T @ centred}
     effect = np.zeros((len(readings), 2))
     for dim, moved in moves.items():

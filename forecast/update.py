@@ -172,7 +172,7 @@ def _extend(posterior: xr.Dataset, name: str, design: xr.Dataset, rng: np.random
     if not count:
         return values
     shape = [count if dim == level else values.sizes[dim] for dim in values.dims]
-    fresh = xr.DataArray(rng.normal(size=shape), dims=values.dims)
+    fresh = xr.DataArray(rng.normal(size=shape).astype(values.dtype), dims=values.dims)
     if scale:
         fresh = (fresh * posterior[scale].drop_vars(list(posterior[scale].coords))).transpose(*values.dims)
     return xr.concat([values, fresh], str(level))

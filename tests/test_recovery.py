@@ -143,5 +143,6 @@ def test_the_posterior_learns_from_the_events(replications):
     truth, found = np.array(truth), np.array(found)
     # Without learning, a correlation over some sixty parameters is above 0.4 once in a thousand times.
     assert np.corrcoef(truth, found)[0, 1] > 0.4
-    assert ((found - truth) ** 2).mean() < 0.85 * (truth**2).mean()
+    # Priors that know the rest of the world leave less to learn; without learning this ratio is 1.
+    assert ((found - truth) ** 2).mean() < 0.9 * (truth**2).mean()
     assert np.mean(shrunk) < 0.9

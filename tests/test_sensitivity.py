@@ -12,7 +12,14 @@ from forecast.design import build_design, places
 from forecast.engine import Where
 from forecast.errors import GateError, SpecError, UsageError
 from forecast.hazards import build_stages, stack_draws
-from forecast.likelihood import challenge_log_likelihood, log_likelihood, row_log_likelihood, row_log_rate
+from forecast.likelihood import (
+    challenge_log_likelihood,
+    log_likelihood,
+    read_challenges,
+    read_rows,
+    row_log_likelihood,
+    row_log_rate,
+)
 from forecast.patches import Cases, Patch, Scale, find_cases, leave_out, patched_data, patched_spec, read_patches
 from forecast.schema import OUTCOMES, RESULTS
 from forecast.sensitivity import (
@@ -249,7 +256,7 @@ def test_pulls_are_covariances_with_the_slope_of_the_likelihood(lab, tiny_fit):
         for by in (step, -step):
             centre = design["centre"].copy()
             centre[:, place] += by
-            ends.append(row_log_likelihood(parameters, design.assign(centre=centre), stages))
+            ends.append(row_log_likelihood(parameters, read_rows(design.assign(centre=centre)), stages))
         np.testing.assert_allclose(pulls[:, place], ((ends[0] - ends[1]) / (2 * step)).T @ centred, atol=1e-8)
 
 
@@ -385,7 +392,7 @@ def simulated(lab):
 
 def test_simulated_onsets_are_those_of_the_model(simulated, lab):
     design, truth, copies = simulated
-    rate = np.exp(row_log_rate(stack_draws(truth), design, build_stages(design, lab.fit.spec))[0])
+    rate = np.exp(row_log_rate(stack_draws(truth), read_rows(design), build_stages(design, lab.fit.spec))[0])
     expected = (design["exposure"].to_numpy()[:, None] * rate).sum(axis=0)
     seen = np.mean([copy["events"].to_numpy().sum(axis=0) for copy in copies], axis=0)
     np.testing.assert_allclose(seen, expected, atol=5 * np.sqrt(expected.max() / len(copies)))
@@ -399,7 +406,7 @@ def test_simulated_results_and_lengths_are_those_of_the_likelihood(simulated, la
         given = design.assign(
             result=("challenge", np.full(count, place)), inherited=("challenge", np.ones(count, bool))
         )
-        expected = np.exp(challenge_log_likelihood(parameters, given, stages)[0])
+        expected = np.exp(challenge_log_likelihood(parameters, read_challenges(given), stages)[0])
         np.testing.assert_allclose((results == place).mean(axis=0), expected, atol=5 * 0.5 / np.sqrt(len(copies)))
         assert (results == place).mean() == pytest.approx(expected.mean(), abs=5 * 0.5 / np.sqrt(results.size))
     kind, removed = places(design, "challenge_kind", "kind"), results == RESULTS.index("removed")

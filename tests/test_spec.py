@@ -265,7 +265,9 @@ def test_a_reference_prior_is_left_out_by_a_variation_by_one_line_or_by_an_earli
 def test_a_variation_may_name_a_reference_prior(informed):
     text = informed.read_text(encoding="utf-8")
     line = next(line for line in text.split("\n") if line.startswith("reference = "))
-    text = text.replace(line, "").replace("[variations.no_reference]", f"[variations.world]\n{line}\n\n[variations.no_reference]")
+    text = text.replace(line, "").replace(
+        "[variations.no_reference]", f"[variations.world]\n{line}\n\n[variations.no_reference]"
+    )
     informed.write_text(text, encoding="utf-8")
     assert load_spec(informed, "world").onset.baseline["coup"].mean == pytest.approx((-3.9 - 3.0) / 2)
     assert load_spec(informed).onset.baseline["coup"].mean == -3.9
