@@ -195,7 +195,7 @@ def _result_parameters(spec: Spec) -> dict[str, Any]:
         "result_group_effect": _scattered("result_group_effect", "group", "kind", result.group_sd),
         "result_beta": _effects("result_beta", "result_effect", result.effects, result.shrinkage, KINDS),
         "log_days": pm.Normal("log_days", mean, sd, dims="kind"),
-        "log_days_sd": pm.HalfNormal("log_days_sd", result.log_days_sd, dims="kind"),
+        "log_days_sd": _spread("log_days_sd", result.log_days_sd, "kind"),
         "removal_log_days": pm.Normal("removal_log_days", 0.0, result.removal_log_days_sd, dims="kind"),
     }
 

@@ -160,7 +160,7 @@ def _scaled(spec: Spec, by: Scale) -> Spec:
         "result": result.model_copy(update={
             "cutpoints": cutpoints, "effects": effects(result.effects, by.effects), "group_sd": wider(result.group_sd, by.spreads),
             "log_days": {kind: wider(prior, by.lengths) for kind, prior in result.log_days.items()},
-            "log_days_sd": result.log_days_sd * by.lengths, "removal_log_days_sd": result.removal_log_days_sd * by.lengths,
+            "log_days_sd": wider(result.log_days_sd, by.lengths), "removal_log_days_sd": result.removal_log_days_sd * by.lengths,
         }),
     })  # fmt: skip
 

@@ -110,7 +110,7 @@ class ResultStage(Part):
     shrinkage: Shrinkage | None = None
     effects: tuple[Effect, ...] = ()
     log_days: dict[ChallengeKind, Normal]
-    log_days_sd: float = Field(1.5, gt=0)
+    log_days_sd: Scale = Field(1.5)
     removal_log_days_sd: float = Field(1.0, gt=0)
 
 

@@ -31,6 +31,7 @@ def statements(request, data, default_spec):
             {
                 "onset.country_sd": {"mean": 0.3, "sd": 0.1},
                 "onset.drift": {cause: {"mean": -0.2, "sd": 0.1} for cause in CAUSES},
+                "result.log_days_sd": {"mean": 1.3, "sd": 0.4},
             }
         )
     design = build_design(data, spec)
