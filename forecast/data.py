@@ -189,7 +189,8 @@ def load_data(folder: Path | str, kept: Path | None = None) -> Data:
     ----------
     folder : Path or str
     kept : Path, optional
-        A folder in which the digest of the last sound files is kept: files with that digest are not checked again.
+        A folder in which the last sound files are remembered by their digests: they are not checked again, and the digest
+        of the view, which takes as long as reading it, is that of then.
 
     Raises
     ------
@@ -197,8 +198,8 @@ def load_data(folder: Path | str, kept: Path | None = None) -> Data:
         With every problem at once, when the tables are damaged.
     """
     folder = Path(folder)
-    if kept is not None and (raw := _read_known(folder, kept)) is not None:
-        return unpack({file.removesuffix(".csv"): text for file, text in raw.items()}, read_codebook(folder / CODEBOOK))
+    if kept is not None and (known := _read_known(folder, kept)) is not None:
+        return known
     before = _contents(folder)
     with uncollected():
         tables, problems = read_study(folder)
@@ -208,7 +209,7 @@ def load_data(folder: Path | str, kept: Path | None = None) -> Data:
             raise DataError(problems)
         data = view_tables(tables)
     if kept is not None and before is not None and before == _contents(folder):
-        _remember(before, kept)
+        _remember(before, data, kept)
     return data
 
 
@@ -225,17 +226,18 @@ def _contents(folder: Path) -> dict[str, bytes] | None:
         return None
 
 
-def _read_known(folder: Path, kept: Path) -> dict[str, str] | None:
-    """Return the text of the tables if exactly these files were found sound before."""
+def _read_known(folder: Path, kept: Path) -> Data | None:
+    """Return the view that the tables hold if exactly these files were found sound before."""
     contents, stamp = _contents(folder), kept / SOUND
-    if (
-        contents is None
-        or not set(TABLES) <= set(contents)
-        or not stamp.is_file()
-        or stamp.read_text(encoding="utf-8") != _stamp_of(contents)
-    ):
+    if contents is None or not set(TABLES) <= set(contents) or not stamp.is_file():
         return None
-    return {file: contents[file].decode() for file in TABLES}
+    files, _, own = stamp.read_text(encoding="utf-8").partition(" ")
+    if files != _stamp_of(contents) or not own:
+        return None
+    texts = {file.removesuffix(".csv"): contents[file].decode() for file in TABLES}
+    data = unpack(texts, read_codebook(folder / CODEBOOK))
+    vars(data)["digest"] = own
+    return data
 
 
 def _stamp_of(contents: Mapping[str, bytes]) -> str:
@@ -243,9 +245,9 @@ def _stamp_of(contents: Mapping[str, bytes]) -> str:
     return digest({**hashed, "version": forecast.__version__, "day": date.today()})  # a day in the future may be wrong
 
 
-def _remember(contents: Mapping[str, bytes], kept: Path) -> None:
+def _remember(contents: Mapping[str, bytes], data: Data, kept: Path) -> None:
     try:
-        write_atomically(kept / SOUND, _stamp_of(contents))
+        write_atomically(kept / SOUND, f"{_stamp_of(contents)} {data.digest}")
     except OSError:
         return  # a study that cannot be written to is checked every time
 
@@ -388,7 +390,7 @@ def append_rows(
         if new and not dry_run:
             write_atomically(path, text + format_rows(new))
             if kept is not None and (contents := _contents(folder)) is not None:
-                _remember(contents, kept)
+                _remember(contents, view_tables(grown), kept)
     return len(new), grown
 
 

@@ -98,6 +98,12 @@ def test_two_that_add_at_once_lose_nothing(tiny_tables):
     assert (readings["coder"].value_counts()[["P", "Q"]] == 12).all()
 
 
+def test_what_is_remembered_of_tables_with_new_rows_is_what_they_are(tiny_tables, tmp_path):
+    append_rows(tiny_tables.data, "indicators.csv", rows_of(ROW), kept=tmp_path)
+    remembered = (tmp_path / "sound").read_text(encoding="utf-8").split()[1]
+    assert load_data(tiny_tables.data, tmp_path).digest == remembered == load_data(tiny_tables.data).digest
+
+
 def test_sound_files_are_read_as_they_were_checked(study_copy, tmp_path):
     kept = tmp_path / "build"
     checked = load_data(study_copy.data, kept)
@@ -106,6 +112,7 @@ def test_sound_files_are_read_as_they_were_checked(study_copy, tmp_path):
     for name in TABLE_NAMES:
         pd.testing.assert_frame_equal(getattr(quick, name), getattr(checked, name))
     assert quick.digest == checked.digest == unpack(pack(checked), checked.codebook, checked.known_to).digest
+    assert quick.as_of("2003-01-01").digest == checked.as_of("2003-01-01").digest != checked.digest
     path = study_copy.data / "leaders.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("in_office", "in_offise", 1), encoding="utf-8")
     with pytest.raises(DataError):
