@@ -29,9 +29,11 @@ def main() -> None:
         "| quantity | 5% | median | 95% | what happened |",
         "|---|---:|---:|---:|---:|",
     ]
+    odds = {}
     for cause in CAUSES:
         rate = 100 / years * drawn["onset"].sel(cause=cause).sum("row").to_numpy()
         seen = 100 / years * float(design["events"].sel(cause=cause).sum())
+        odds[cause] = " to one in ".join(f"{100 / value:.0f}" for value in np.quantile(rate, [0.05, 0.95]))
         lines.append(f"| {cause.replace('_', ' ')} per 100 leader-years | {_quantiles(rate, '.1f')} | {seen:.1f} |")
     result, known = drawn["result"].to_numpy(), design["result"].to_numpy()
     kinds = design["challenge_kind"].to_numpy()[known >= 0]
@@ -41,9 +43,8 @@ def main() -> None:
         lines.append(f"| share of {kind} challenges that remove the leader | {_quantiles(share, '.0%')} | {seen:.0%} |")
     lines += [
         "",
-        "The ranges are wide and none of them absurd to a historian: from one coup attempt in about three hundred leader-years to one in four,",
-        "as in Latin America or Africa at their most turbulent; uprisings from one in a hundred leader-years to nearly one in two; and",
-        "success from rare to usual.",
+        f"The ranges are wide and none of them absurd to a historian: from one coup attempt in {odds['coup']} leader-years, uprisings from one in",
+        f"{odds['uprising']}, and success from rare to usual. The reference prior is in them; without it they are wider still.",
     ]
     text = "\n".join(lines) + "\n"
     (Path(__file__).parent / "prior.md").write_text(text, encoding="utf-8")

@@ -197,6 +197,9 @@ READINGS = {  # what each picture shows, in two sentences
     "calmer readings of elite division in August take a good part of that back, and quiet months the rest, slowly. Revolution stays under one in a hundred "
     "throughout: losses, the balance of the war and then elite division double it in the autumn of 2022, and the fall of elite division after the mutiny "
     "halves it again.",
+    "russia_1903": "The war with Japan moves nothing that can be seen, because hardly any history stands behind the model yet: what came with Bloody Sunday in January 1905 had "
+    "been given one in a hundred. The uprising itself then makes a removal within a year three in ten, its months without one take a third of that, and its end in a "
+    "concession nearly all; the mutinies of July 1906 do the same for a month.",
     "ukraine_2013": "A revolution within a year stands at one in twenty through the autumn and at nearly one in four by the end of December, half of that by the "
     "campaign's beginning itself and the rest by readings of divided elites, opposition and mobilisation. A coup, which did not come either, never reaches "
     "one in a hundred.",
