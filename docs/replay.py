@@ -186,6 +186,8 @@ HEAD = [
     "sampled as well: the cost is the mean of an update, months that were sampled anew included, over the median of those samples; distances are",
     "between their probabilities, of all outcomes, and in standard errors of the two Monte Carlo means (0.8 is expected on average). Seconds are wall",
     "clock on the machine that made them, on one core that others used too. The readings were coded later, by people who knew the outcome.",
+    "A sample reads the average leader-year, for which the priors of the rates are stated, from its own rows, and an update from those of the sample that it started from: where history",
+    "is short, as in 1914, that is most of the distance (with the same averages it is gone), and today it is nothing.",
     "The two early episodes are of `--variation few_lengths`, because hardly a challenge had ended; views before 2011 do without the reference prior.",
     "In the pictures bands are 50% and 90% intervals, and a dotted line is the start of a challenge.",
     "",
@@ -200,6 +202,9 @@ READINGS = {  # what each picture shows, in two sentences
     "russia_1903": "The war with Japan moves nothing that can be seen, because hardly any history stands behind the model yet: what came with Bloody Sunday in January 1905 had "
     "been given one in a hundred. The uprising itself then makes a removal within a year three in ten, its months without one take a third of that, and its end in a "
     "concession nearly all; the mutinies of July 1906 do the same for a month.",
+    "russia_1914": "The model was surprised by February 1917, which it had given three in a hundred at the end of 1916, hardly more than in the first months of the war: readings of 1915 and of "
+    "November 1916 lift it a little, each time by a half. After the Tsar's fall it gives the governments of 1917 one in eight to one in five within a year, and a coup "
+    "after Kornilov's attempt one in seventeen.",
     "ukraine_2013": "A revolution within a year stands at one in twenty through the autumn and at nearly one in four by the end of December, half of that by the "
     "campaign's beginning itself and the rest by readings of divided elites, opposition and mobilisation. A coup, which did not come either, never reaches "
     "one in a hundred.",
