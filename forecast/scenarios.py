@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandas as pd
 import xarray as xr
 from pydantic import Field
 from scipy.optimize import minimize
-from scipy.special import logit, ndtr
+from scipy.special import expit, logit, ndtr
 
 from forecast.data import Data
 from forecast.design import measure
@@ -347,15 +348,18 @@ def tipping_points(stage: Stage, outcomes: Sequence[str] = ("revolution", "coup"
     covariance = move_covariance(stage, names)
     lines = []
     for outcome in outcomes:
-        now, chance = _chance(stage, names, outcome)(start), _chance(search, names, outcome)
+        exact, chance = _chance(stage, names, outcome), _chance(search, names, outcome)
+        now = exact(start)
         for target, goal in ((LIKELIER_THAN_NOT, 0.5), (DOUBLED, min(2 * now, 1.0))):
-            bias = logit(chance(start)) - logit(now)  # the few draws on which is searched lie a little off
-            aim = float(1 / (1 + np.exp(-(logit(goal) + bias))))
-            whole = find_tipping(chance, start, covariance, ends[:, 0], ends[:, 1], aim)
-            lines.append(_tell(stage, names, outcome, (target, goal, now), "all together", start, whole))
+            bias = logit(chance(start)) - logit(now)
+            whole = partial(find_tipping, chance, start, covariance, *ends.T)
+            found = {"all together": _corrected(whole, exact, goal, bias)}
             for place, name in enumerate(names):
-                alone = _alone(chance, start, place, ends[place], aim, float(np.sqrt(covariance[place, place])))
-                lines.append(_tell(stage, names, outcome, (target, goal, now), name, start, alone))
+                alone = partial(_alone, chance, start, place, ends[place], float(np.sqrt(covariance[place, place])))
+                found[name] = _corrected(alone, exact, goal, bias)
+            lines += [
+                _tell(stage, names, outcome, (target, goal, now), what, start, move) for what, move in found.items()
+            ]
     return pd.DataFrame(lines)
 
 
@@ -374,7 +378,16 @@ def _chance(stage: Stage, names: Sequence[str], outcome: str) -> Callable[[Any],
     return chance
 
 
-def _alone(chance: Callable[[Any], float], start: Any, place: int, ends: Any, target: float, sd: float) -> Tipping:
+def _corrected(find: Callable[[float], Tipping], exact: Callable[[Any], float], goal: float, bias: float) -> Tipping:
+    """Return the move that reaches a goal by all draws: the few on which is searched lie a little off, at its start and at its end."""
+    first = find(float(expit(logit(goal) + bias)))
+    if np.isinf(first.size):
+        return first
+    second = find(float(expit(logit(goal) + logit(first.probability) - logit(exact(first.end)))))
+    return first if np.isinf(second.size) else second
+
+
+def _alone(chance: Callable[[Any], float], start: Any, place: int, ends: Any, sd: float, target: float) -> Tipping:
     """Return the smallest move of one indicator that reaches a target."""
     found = []
     for end in ends:
