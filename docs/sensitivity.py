@@ -17,6 +17,7 @@ import pandas as pd
 
 import forecast
 from forecast.files import write_atomically
+from forecast.multiverse import read_family
 from forecast.sensitivity import SMALL, SMALL_GATE
 
 HERE = Path(__file__).parent
@@ -214,10 +215,11 @@ def multiverse() -> list[str]:
         list(claims.loc[(claims[f"{word}_equal"] >= 0.8) & (claims[f"{word}_stacked"] >= 0.8), "id"])
         for word in ("holds", "fails")
     )
+    declared = len(read_family(HERE.parent / "models" / "multiverse.toml").patches)
     return [
         "## Multiverse", "", "`forecast sensitivity multiverse` (the family stands in `models/multiverse.toml`)", "",
         picture("multiverse", "Specification curve of both removals"), "",
-        (f"{count} specs were fitted. Over them P(coup) goes from {pct(ends.loc['coup', 'min'])} to {pct(ends.loc['coup', 'max'])} ({pct(mixed['coup'])} by stacking weight) and P(revolution) from "
+        (f"{count} of {declared} specs were fitted and passed their gate. Over them P(coup) goes from {pct(ends.loc['coup', 'min'])} to {pct(ends.loc['coup', 'max'])} ({pct(mixed['coup'])} by stacking weight) and P(revolution) from "
         f"{pct(ends.loc['revolution', 'min'])} to {pct(ends.loc['revolution', 'max'])} ({pct(mixed['revolution'])}). {len(heavy)} specs hold {heavy['weight'].sum():.0%} of the stacking weight; "
         f"sums of log predictive densities lie between {found['elpd'].min():.1f} and {found['elpd'].max():.1f}."),
         "", "The claims over the family (support is the mean posterior probability; holds and fails are shares of the specs that can answer, by stacking weight and by equal weight):", "",
