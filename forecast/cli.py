@@ -926,8 +926,12 @@ def backtest(
         write_evaluation,
         write_tables,
     )
+    from forecast.spec import load_spec
 
     origins = list_origins(data, first, last)
+    model = load_spec(
+        place.models / f"{chosen}.toml", variation, known_to=origins[0]
+    )  # no prior from later than a forecast
     outside = read_outsides(versus or [], data.countries, (model.name, *COUNTING, *LEARNING))
     kept, where = place.build / "backtest", Where(workers, dask)
     result = run_backtest(data, model, origins, kept, where, progress=True)

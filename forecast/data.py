@@ -375,6 +375,7 @@ def append_rows(
         When the tables with the new rows break a rule; nothing is written then.
     """
     with locked(folder):
+        before = _contents(folder)
         tables, problems = read_study(folder)
         if tables is None:
             raise DataError(problems)
@@ -389,8 +390,9 @@ def append_rows(
             raise DataError(_only_new(problems, file, first))
         if new and not dry_run:
             write_atomically(path, text + format_rows(new))
-            if kept is not None and (contents := _contents(folder)) is not None:
-                _remember(contents, view_tables(grown), kept)
+            checked = {**(before or {}), file: (text + format_rows(new)).encode()}
+            if kept is not None and checked == _contents(folder):  # a hand may have written to another file meanwhile
+                _remember(checked, view_tables(grown), kept)
     return len(new), grown
 
 

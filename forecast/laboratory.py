@@ -77,7 +77,7 @@ def examine(
     place, named = (lab, folder, where), read_patches(models / "patches.toml")
     match kind:
         case "priors":
-            patches = prior_patches(named) | reference_patches(models, lab.fit.spec)
+            patches = prior_patches(named) | reference_patches(models, lab.fit.spec, lab.data.known_to)
             found = _told(run_changes(lab, patches, folder, where, progress=progress), power=power_scaling(lab))
         case "cases":
             found = _told(run_cases(lab, named, folder, where, progress=progress), readings=influential_readings(lab))

@@ -448,12 +448,14 @@ def prior_patches(named: Mapping[str, Patch]) -> dict[str, Patch]:
     return found
 
 
-def reference_patches(models: Path, spec: Spec) -> dict[str, Patch]:
-    """Return the reference prior at other discounts, and off; nothing where the spec has none."""
+def reference_patches(models: Path, spec: Spec, known_to: date) -> dict[str, Patch]:
+    """Return the reference prior at other discounts, and off; nothing where the spec has none that could be known on a day."""
     plain = load_spec(models / f"{spec.name.partition('+')[0]}.toml", known_to=date.min)
     if plain.reference is None:
         return {}
     reference, found = read_reference(models / plain.reference.file), {}
+    if reference.provenance.known_to > known_to:
+        return {}
     for discount in DISCOUNTS:
         onset = inform(plain, reference, discount).onset.model_dump(mode="json")
         label = "reference prior off" if discount < 0.01 else f"reference prior at {discount:g}"

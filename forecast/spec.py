@@ -167,7 +167,7 @@ class Lesson(Part):
         return Normal(mean=(own * prior.mean + added * self.mean) / (own + added), sd=(own + added) ** -0.5)
 
 
-class Origin(Part):
+class Provenance(Part):
     """Where a reference prior comes from; what else it says is kept as it is."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -183,7 +183,7 @@ class ReferencePrior(Part):
     effects: dict[str, Lesson] = Field(description="by label, such as 'tenure on coup'")
     parameters: tuple[str, ...] = Field(description="order of the covariance")
     covariance: tuple[tuple[float, ...], ...]
-    provenance: Origin
+    provenance: Provenance
 
 
 class Claim(Part):

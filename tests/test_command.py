@@ -474,3 +474,20 @@ def test_a_table_for_people_names_every_outcome(tiny_tables, answered):
     result = command("predict", "--study", tiny_tables.source, "--country", "XSL")
     for outcome in OUTCOMES:
         assert outcome in result.stdout
+
+
+@pytest.mark.parametrize(("first", "informed"), [("2009", False), ("2010", True)])
+def test_a_backtest_has_no_prior_that_learnt_from_later_than_its_first_origin(
+    repository, tmp_path, monkeypatch, first, informed
+):
+    class Seen(Exception):  # noqa: N818
+        pass
+
+    def stop(_data, model, *_, **__):
+        raise Seen(model.onset.baseline["coup"].mean)
+
+    monkeypatch.setattr("forecast.backtest.run_backtest", stop)
+    words = ["--from", first, "--to", "2011", "--out", tmp_path / "b.csv", "--spec", "default", "--study", repository]
+    seen = command("backtest", *words).exception
+    assert isinstance(seen, Seen)
+    assert (seen.args[0] != -3.9) is informed

@@ -13,6 +13,7 @@ from forecast.design import build_design, places
 from forecast.hazards import build_stages, log_hazard, result_score, row_index, true_values
 from forecast.inference import sample
 from forecast.schema import CAUSES, KINDS, RESULTS
+from forecast.spec import load_spec
 
 COUNTRIES = ["GEO", "KGZ", "EST", "UKR", "RUS"]
 REPLICATIONS = 4
@@ -91,8 +92,8 @@ def draw_events(design, spec, truth, rng):
 
 
 @pytest.fixture(scope="module")
-def replications(real_data, restricted, default_spec):
-    spec = choose(default_spec)
+def replications(real_data, restricted, repository):
+    spec = choose(load_spec(repository / "models" / "default.toml", "no_reference"))  # there is more to learn
     design = build_design(restricted(real_data, COUNTRIES), spec)
     made = []
     for number in range(REPLICATIONS):
@@ -143,6 +144,5 @@ def test_the_posterior_learns_from_the_events(replications):
     truth, found = np.array(truth), np.array(found)
     # Without learning, a correlation over some sixty parameters is above 0.4 once in a thousand times.
     assert np.corrcoef(truth, found)[0, 1] > 0.4
-    # Priors that know the rest of the world leave less to learn; without learning this ratio is 1.
-    assert ((found - truth) ** 2).mean() < 0.9 * (truth**2).mean()
+    assert ((found - truth) ** 2).mean() < 0.85 * (truth**2).mean()
     assert np.mean(shrunk) < 0.9

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,7 @@ def test_a_scale_widens_every_prior_of_its_kind(tiny_spec):
 
 
 def test_a_reference_prior_is_swept_where_the_spec_has_one(tiny_spec, repository, tmp_path):
-    assert reference_patches(repository / "models", tiny_spec.model_copy(update={"name": "baseline"})) == {}
+    assert reference_patches(repository / "models", tiny_spec.model_copy(update={"name": "baseline"}), date.max) == {}
     text = (repository / "models" / "baseline.toml").read_text(encoding="utf-8")
     text = text.replace("[onset]", '[reference]\nfile = "prior.json"\ndiscount = 0.25\n\n[onset]', 1)
     (tmp_path / "baseline.toml").write_text(text, encoding="utf-8")
@@ -108,7 +109,8 @@ def test_a_reference_prior_is_swept_where_the_spec_has_one(tiny_spec, repository
     }
     (tmp_path / "prior.json").write_text(json.dumps(content), encoding="utf-8")
     base = load_spec(tmp_path / "baseline.toml")
-    found = reference_patches(tmp_path, base)
+    assert reference_patches(tmp_path, base, date(2010, 12, 30)) == {}
+    found = reference_patches(tmp_path, base, date(2010, 12, 31))
     means = {name: patched_spec(patch, base).onset.baseline["coup"].mean for name, patch in found.items()}
     assert means["reference prior off"] == pytest.approx(-3.9)
     assert means["reference prior at 0.25"] == base.onset.baseline["coup"].mean
