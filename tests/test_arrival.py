@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from forecast.checks import check_tables
 from forecast.cli import app
 from forecast.data import TABLE_NAMES, append_rows, load_data, move_coded_to, pack, unpack
 from forecast.errors import DataError, UsageError
@@ -102,6 +103,17 @@ def test_what_is_remembered_of_tables_with_new_rows_is_what_they_are(tiny_tables
     append_rows(tiny_tables.data, "indicators.csv", rows_of(ROW), kept=tmp_path)
     remembered = (tmp_path / "sound").read_text(encoding="utf-8").split()[1]
     assert load_data(tiny_tables.data, tmp_path).digest == remembered == load_data(tiny_tables.data).digest
+
+
+def test_a_file_that_a_hand_changed_meanwhile_is_not_remembered_as_sound(tiny_tables, tmp_path, monkeypatch):
+    def check_and_change(tables):
+        bibliography = tiny_tables.data / "sources.bib"
+        bibliography.write_text(bibliography.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        return check_tables(tables)
+
+    monkeypatch.setattr("forecast.data.check_tables", check_and_change)
+    assert append_rows(tiny_tables.data, "indicators.csv", rows_of(ROW), kept=tmp_path)[0] == 1
+    assert not (tmp_path / "sound").exists()
 
 
 def test_sound_files_are_read_as_they_were_checked(study_copy, tmp_path):

@@ -491,3 +491,17 @@ def test_a_backtest_has_no_prior_that_learnt_from_later_than_its_first_origin(
     seen = command("backtest", *words).exception
     assert isinstance(seen, Seen)
     assert (seen.args[0] != -3.9) is informed
+
+
+@pytest.mark.parametrize(("day", "informed"), [("2010-12-30", False), ("2010-12-31", True)])
+def test_a_view_has_no_prior_that_learnt_from_later(repository, monkeypatch, day, informed):
+    class Seen(Exception):  # noqa: N818
+        pass
+
+    def stop(_build, _data, model, **_):
+        raise Seen(model.onset.baseline["coup"].mean)
+
+    monkeypatch.setattr("forecast.inference.fit_or_load", stop)
+    seen = command("fit", "--as-of", day, "--study", repository).exception
+    assert isinstance(seen, Seen)
+    assert (seen.args[0] != -3.9) is informed
