@@ -175,7 +175,7 @@ def main() -> None:
         for n, verb in enumerate(("add", "update", "record")):
             run_whole(verb, -n - 10, loop.study, loop.out, loop.rng)  # works without repair
         left = [path.name for path in loop.study.rglob(".*") if path.is_file() and path.name != ".lock"]
-        print({**loop.tally, "adds acknowledged": len(loop.acknowledged), "rows in the ledger": loop.count_rows(), "problems": len(loop.wrong), "leftovers": len(left)})  # fmt: skip
+        print({**loop.tally, "adds acknowledged": len(loop.acknowledged), "rows in the ledger": loop.count_rows(), "problems": len(loop.wrong), "leftovers": left})  # fmt: skip
         print(*loop.wrong, sep="\n")
     sys.exit(bool(loop.wrong))
 

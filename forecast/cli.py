@@ -929,9 +929,8 @@ def backtest(
     from forecast.spec import load_spec
 
     origins = list_origins(data, first, last)
-    model = load_spec(
-        place.models / f"{chosen}.toml", variation, known_to=origins[0]
-    )  # no prior from later than a forecast
+    # No prior may have learnt from later than the first forecast.
+    model = load_spec(place.models / f"{chosen}.toml", variation, known_to=origins[0])
     outside = read_outsides(versus or [], data.countries, (model.name, *COUNTING, *LEARNING))
     kept, where = place.build / "backtest", Where(workers, dask)
     result = run_backtest(data, model, origins, kept, where, progress=True)
