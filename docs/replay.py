@@ -198,11 +198,11 @@ READINGS = {  # what each picture shows, in two sentences
     "calmer readings of elite division in August take a good part of that back, and quiet months the rest, slowly. Revolution stays under one in a hundred "
     "throughout: losses, the balance of the war and then elite division double it in the autumn of 2022, and the fall of elite division after the mutiny "
     "halves it again.",
-    "russia_1903": "The war with Japan moves nothing that can be seen, because hardly any history stands behind the model yet: what came with Bloody Sunday in January 1905 had "
+    "russia_1903": "The war with Japan moves hardly anything, because hardly any history stands behind the model yet: what came with Bloody Sunday in January 1905 had "
     "been given one in a hundred. The uprising itself then makes a removal within a year three in ten, its months without one take a third of that, and its end in a "
     "concession nearly all; the mutinies of July 1906 do the same for a month.",
-    "russia_1914": "The model was surprised by February 1917, which it had given three in a hundred at the end of 1916, hardly more than in the first months of the war: readings of 1915 and of "
-    "November 1916 lift it a little, each time by a half. After the Tsar's fall it gives the governments of 1917 one in eight to one in five within a year, and a coup "
+    "russia_1914": "The model was surprised by February 1917, which it had given three in a hundred at the end of 1916 and two in the first months of the war: readings of 1915 lift it "
+    "by a third and those of November 1916 by a quarter. After the Tsar's fall it gives the governments of 1917 one in eleven to one in five within a year, and a coup "
     "after Kornilov's attempt one in seventeen.",
     "ukraine_2013": "A revolution within a year stands at one in twenty through the autumn and at nearly one in four by the end of December, half of that by the "
     "campaign's beginning itself and the rest by readings of divided elites, opposition and mobilisation. A coup, which did not come either, never reaches "
@@ -210,7 +210,7 @@ READINGS = {  # what each picture shows, in two sentences
     "kyrgyzstan_2004": "The model was surprised: removal by an uprising in March 2005 had been given 2% in the autumn and 3% in February. Readings of November raise elite "
     "division and the unity of the opposition a little, and nothing after that foretells the four weeks in which the government fell.",
     "belarus_2020": "Four in a thousand in the spring becomes one in five in September, first by a more united opposition, then by the protests' beginning and their size. "
-    "Each quiet month takes some of it back, and the end of the protests in December two thirds; a coup stays near one in two hundred.",
+    "Each quiet month takes some of it back, and the end of the protests in December two thirds; a coup stays at one in two hundred or less.",
 }
 
 
