@@ -5,8 +5,8 @@ its own, on one thread, its chains one after the other, with the same numbers of
 acceptance. Counted are the effective draws (bulk) of the sampled parameter that has fewest, and the processor time of warm-up and draws;
 building and compiling are left out. A contestant that is not installed is named and left out.
 
-    pip install -e '.[benchmarks]'
-    python benchmarks/samplers.py --rows 14000 --draws 1000
+    pip install -e '.[benchmarks]'      (PyStan needs Python 3.12 and a C++ compiler)
+    python benchmarks/samplers.py
 """
 
 import argparse
@@ -174,9 +174,7 @@ def _numpyro_model(data: Any) -> None:
 
 def run_stan(design: Any, spec: Any, sizes: Any) -> tuple[Draws, float]:
     """Sample `panel.stan` with Stan's NUTS; the time is that of the processes that it starts for the chains."""
-    # Eigen's alignment has to be that of the part of Stan that comes compiled.
-    os.environ["CFLAGS"] = os.environ["CXXFLAGS"] = "-DNDEBUG -march=native -DEIGEN_MAX_ALIGN_BYTES=16"
-    import stan
+    import stan  # as it comes: with -march=native its parts, some of them compiled before, do not fit together and crash
     from httpstan.services_stub import executor
 
     facts = _facts(design, spec)

@@ -16,10 +16,12 @@ from forecast.design import places
 from forecast.hazards import Stages, build_stages, row_index
 from forecast.schema import CAUSES, KINDS
 from forecast.spec import DECADE, Effect, Normal, Shrinkage, Spec, scale_prior
+from forecast.whitening import Whitening, whiten
 
 TILE = 1024  # rows worked off together: their log rates stay in the nearest cache, their terms in the next
 FORMS = {"ridge": kernel.RIDGE, "horseshoe": kernel.HORSESHOE}
 CAUCHY = 1.0  # degrees of freedom
+OWN = {"country", "spell"}  # levels of which each has few rows: their coordinates are not taken together
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class Block:
     positive: bool = False
     tail: float = 0.0
 
+    @property
+    def middle(self) -> Any:
+        """Coordinates in the middle of the prior."""
+        return np.log(self.mean + 0.5 * self.sd) if self.positive else self.mean
+
+    @property
+    def spread(self) -> Any:
+        """The prior's sds of the coordinates; of the logarithm of a value about, and at most 1."""
+        return np.minimum(self.sd / (self.mean + 0.5 * self.sd), 1) if self.positive else self.sd
+
 
 @dataclass(frozen=True)
 class Warmth:
@@ -55,6 +67,10 @@ class Warmth:
     centre: Any
     scale: Any
     draws: Any
+
+    def positions(self, points: Any) -> Any:
+        """Return the positions of points in the warmed coordinates."""
+        return self.centre + self.scale * points
 
     def start(self, rng: np.random.Generator) -> Any:
         """Return one of the earlier draws in the warmed coordinates, near the middle in what it does not tell."""
@@ -75,27 +91,48 @@ class Density:
         From a position to log-density and gradient.
     shrinkage : dict
         Of each stage's effects, by the name of their block.
-    warmth : Warmth, optional
-        Where an earlier posterior of the same model lay.
+    given : Warmth or Whitening, optional
+        What the coordinates follow, other than the layout of the blocks.
     """
 
     blocks: tuple[Block, ...]
     coords: dict[str, Any]
     evaluate: Callable[[Any], tuple[float, Any]]
     shrinkage: dict[str, Any]
-    warmth: Warmth | None = None
+    given: Warmth | Whitening | None = None
 
     @property
     def size(self) -> int:
         """Number of coordinates."""
         return sum(block.mean.size for block in self.blocks)
 
+    def along(self, value: Callable[[Block], Any]) -> Any:
+        """Return a value of each block along the coordinates."""
+        return np.concatenate([np.broadcast_to(value(block), block.mean.shape).ravel() for block in self.blocks])
+
     def start(self, rng: np.random.Generator) -> Any:
-        """Return a point near the middle of the prior, or an earlier draw."""
-        if self.warmth is not None:
-            return self.warmth.start(rng)
-        middle = [np.log(b.mean + 0.5 * b.sd) if b.positive else b.mean for b in self.blocks]
-        return np.concatenate([np.ravel(part) for part in middle]) + rng.uniform(-0.5, 0.5, self.size)
+        """Return a point near the middle of the prior, an earlier draw, or a draw from what the curvature says."""
+        if self.given is not None:
+            return self.given.start(rng)
+        return self.along(lambda block: block.middle) + rng.uniform(-0.5, 0.5, self.size)
+
+    def whitened(self) -> Density:
+        """Return this density in coordinates in which its posterior is nearly a unit normal."""
+        middle, sd = self.along(lambda block: block.middle), self.along(lambda block: block.spread)
+        shared = self.along(lambda block: not (block.positive or OWN.intersection(block.dims)))
+        whitening = whiten(self.evaluate, middle, sd, self._owners(), shared)
+        return replace(self, evaluate=partial(whitening.evaluate, self.evaluate), given=whitening)
+
+    def _owners(self) -> Any:
+        """Return the place of the spread that each standardised effect of a level hangs on, or -1."""
+        ends = np.cumsum([0, *(block.mean.size for block in self.blocks)])
+        start = {block.name: end for block, end in zip(self.blocks, ends, strict=False)}
+        owners = []
+        for block in self.blocks:
+            spread = start.get(f"{block.name.removesuffix('_z')}_sd") if block.name.endswith("_z") else None
+            rows = np.arange(len(block.mean)).reshape(-1, *[1] * (block.mean.ndim - 1))
+            owners.append(np.broadcast_to(-1 if spread is None else spread + rows, block.mean.shape).ravel())
+        return np.concatenate(owners)
 
     def warmed(self, posterior: xr.Dataset) -> Density:
         """Return this density in coordinates in which an earlier posterior has mean 0 and spread 1.
@@ -106,10 +143,9 @@ class Density:
         mean, sd = places.mean(axis=0), places.std(axis=0)
         unknown = ~(sd > 0)
         scale = np.where(unknown, 1.0, sd)
-        middle = np.concatenate([np.ravel(np.log(b.mean + 0.5 * b.sd) if b.positive else b.mean) for b in self.blocks])
-        centre = np.where(unknown, middle, mean)
+        centre = np.where(unknown, self.along(lambda block: block.middle), mean)
         warmth = Warmth(centre, scale, places)
-        return replace(self, evaluate=partial(_evaluate_warm, self.evaluate, centre, scale), warmth=warmth)
+        return replace(self, evaluate=partial(_evaluate_warm, self.evaluate, centre, scale), given=warmth)
 
     def locate(self, posterior: xr.Dataset) -> Any:
         """Return the coordinates of named draws (draw x coordinate); NaN where the draws do not tell them."""
@@ -137,8 +173,8 @@ class Density:
         xarray.Dataset
             Levels of effects stand before causes and kinds: ``group_effect`` (chain x draw x group x cause).
         """
-        if self.warmth is not None:
-            positions = self.warmth.centre + self.warmth.scale * positions
+        if self.given is not None:
+            positions = self.given.positions(positions)
         drawn, place = {}, 0
         for block in self.blocks:
             part = positions[..., place : place + block.mean.size].reshape(*positions.shape[:2], *block.mean.shape)

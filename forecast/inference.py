@@ -158,7 +158,9 @@ def sample(
     from forecast.density import build_density
 
     settings, density = spec.sampling, build_density(design, spec)
-    if warm is not None:
+    if not design.sizes["latent"]:  # without coding errors the curvature at the mode is a guide to the whole posterior
+        density = density.whitened()
+    elif warm is not None:
         density = density.warmed(warm)
     model = nutpie.compiled_pyfunc.from_pyfunc(
         density.size,

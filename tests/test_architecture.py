@@ -15,14 +15,14 @@ PACKAGE = Path(forecast.__file__).parent
 ORDER = (
     "errors", "schema", "files", "scores", "engine", "tables", "sanctions", "checks", "data", "spec", "study", "design", "agreement", "importers", "concordance",
     "outcomes", "covariates", "panel", "fetching",
-    "hazards", "kernel", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "scenarios", "changes", "claims", "patches", "sensitivity", "multiverse", "shares", "calibration", "ledger", "resolution", "track_record", "drawing", "plots", "charts", "laboratory", "explorer",
+    "hazards", "kernel", "whitening", "density", "model", "incidence", "psis", "inference", "likelihood", "update", "prediction", "backtest", "baselines", "explanation", "scenarios", "changes", "claims", "patches", "sensitivity", "multiverse", "shares", "calibration", "ledger", "resolution", "track_record", "drawing", "plots", "charts", "laboratory", "explorer",
     "pages", "report", "exports", "overview", "evaluation", "publishing", "cli", "__main__",
 )  # fmt: skip
 # These alone know the sampler and the tensor library.
 SAMPLERS = {
     "pymc": {"model"},
     "pytensor": {"model"},
-    "numba": {"kernel"},
+    "numba": {"kernel", "whitening"},
     "nutpie": {"inference"},
     "arviz_stats": {"inference", "prediction", "sensitivity"},
 }

@@ -144,7 +144,8 @@ study = forecast.find_study(sys.argv[1])
 spec = forecast.load_spec(study.models / "default.toml")
 density = build_density(forecast.build_design(forecast.load_data(study.data), spec), spec)
 rng = np.random.default_rng(1)
-values = [density.evaluate(rng.normal(scale=0.5, size=density.size)) for _ in range(20)]
+whitened = density.whitened()
+values = [one.evaluate(rng.normal(scale=0.5, size=one.size)) for one in (density, whitened) for _ in range(10)]
 print(hashlib.sha256(b"".join(np.float64(v).tobytes() + g.tobytes() for v, g in values)).hexdigest())
 """
 

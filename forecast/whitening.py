@@ -1,0 +1,241 @@
+"""Coordinates in which a posterior is nearly a unit normal, found from its curvature at one point.
+
+On a large panel the data tie base rates, effects and the calendar to each other, and tell some levels' effects well and
+others not at all: a sampler that knows only one scale for each coordinate takes many small steps. Given the spreads of
+the levels the log-density is concave, as long as no coded value is uncertain, so its curvature at the mode says which way the
+posterior is long. Along each standardised effect z, once a level's effects are turned so that the data tell of each
+apart, the posterior given the spread is about normal:
+
+    mean  m sqrt(s) (1 + r) / (1 + r s),    variance  1 / (1 + r s),    s = (spread / spread at the mode)^2,
+
+where m is the mode and r how much more the data say of it there than the prior. Mean and variance follow the spread here, so that there is no funnel to
+get stuck in: where the data say little the coordinate is the standardised effect, where they say much the effect itself
+[1]_.
+
+References
+----------
+.. [1] Papaspiliopoulos, Roberts and Skold 2007, A general framework for the parametrization of hierarchical models.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.experimental import structref
+
+from forecast.kernel import FAST
+
+STEP = 0.05  # prior sds between the two gradients whose difference is a curvature
+FLOOR = 0.1  # least curvature in units of the prior's, which single precision may lose
+ITERATIONS = 150
+
+compiled = {"fastmath": FAST, "error_model": "numpy", "cache": True, "nogil": True}
+
+
+@structref.register
+class AxesType(types.StructRef):
+    """Numba's type of Axes."""
+
+
+class Axes(structref.StructRefProxy):
+    """The arrays of a Whitening, kept where compiled code finds them."""
+
+
+structref.define_proxy(
+    Axes, AxesType, ["centre", "scale", "known", "spread", "begin", "end", "shared", "factor", "turn", "first", "last"]
+)
+
+
+@njit(cache=True)
+def state_axes(centre, scale, known, spread, begin, end, shared, factor, turn, first, last):
+    """Return Axes.
+
+    Parameters
+    ----------
+    centre, scale : array (coordinate)
+        Of each coordinate on its own; those in `shared` have their scale from `factor`.
+    known : array (coordinate)
+        How much more the data say than the prior, r above.
+    spread, begin, end : array (spread)
+        Place of each log spread, and of the standardised effects that hang on it.
+    shared : array (place)
+        Coordinates that go together.
+    factor, turn : array (place x place)
+        Lower triangular root of their covariance after turning; the rotation back.
+    first, last : array (place)
+        Where a row of `turn` is not zero.
+    """
+    return Axes(centre, scale, known, spread, begin, end, shared, factor, turn, first, last)
+
+
+@njit(**compiled)
+def unwhiten(axes, point):
+    """Return the position of a point, the position before the rotation, and the log-Jacobian."""
+    centre, known, shared, factor, turn = axes.centre, axes.known, axes.shared, axes.factor, axes.turn
+    before, part, log_jacobian = axes.scale * point, point[shared], 0.0
+    for i in range(len(shared)):
+        row, total = factor[i], 0.0
+        for j in range(i + 1):
+            total += row[j] * part[j]
+        before[shared[i]] = total
+    follows = np.zeros(len(point))
+    for k in range(len(axes.spread)):
+        grown = math.exp(before[axes.spread[k]])
+        for i in range(axes.begin[k], axes.end[k]):
+            narrower = (1 + known[i]) / (1 + known[i] * grown * grown)
+            follows[i] = grown * narrower - 1
+            before[i] *= math.sqrt(narrower)
+            log_jacobian += math.log(narrower) / 2
+    for i in range(len(point)):
+        before[i] += centre[i] + centre[i] * follows[i]
+    position, part = before.copy(), before[shared]
+    for i in range(len(shared)):
+        row, total = turn[i], 0.0
+        for j in range(axes.first[i], axes.last[i]):
+            total += row[j] * part[j]
+        position[shared[i]] = total
+    return position, before, log_jacobian
+
+
+@njit(**compiled)
+def pull_back(axes, before, by_position):
+    """Return the gradient by the point of a function whose gradient by the position is known, log-Jacobian included."""
+    centre, known, shared, factor, turn = axes.centre, axes.known, axes.shared, axes.factor, axes.turn
+    by_before, part = by_position.copy(), np.zeros(len(shared))
+    for i in range(len(shared)):
+        row, pull = turn[i], by_position[shared[i]]
+        for j in range(axes.first[i], axes.last[i]):
+            part[j] += row[j] * pull
+    for i in range(len(shared)):
+        by_before[shared[i]] = part[i]
+    for k in range(len(axes.spread)):
+        place, total = axes.spread[k], 0.0
+        grown = math.exp(before[place] - centre[place])
+        for i in range(axes.begin[k], axes.end[k]):
+            told = known[i] * grown * grown
+            narrower, share = (1 + known[i]) / (1 + told), told / (1 + told)
+            middle = centre[i] * grown * narrower
+            total += by_before[i] * (middle * (1 - 2 * share) - share * (before[i] - middle)) - share
+            by_before[i] *= math.sqrt(narrower)
+        by_before[place] += total
+    by_point, part = axes.scale * by_before, np.zeros(len(shared))
+    for i in range(len(shared)):
+        row, pull = factor[i], by_before[shared[i]]
+        for j in range(i + 1):
+            part[j] += row[j] * pull
+    for i in range(len(shared)):
+        by_point[shared[i]] = part[i]
+    return by_point
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """A change of coordinates, from points that are about unit normal to positions."""
+
+    axes: Any
+    size: int
+
+    def start(self, rng: np.random.Generator) -> Any:
+        """Return a point drawn as if the posterior were what its curvature says."""
+        return rng.normal(size=self.size)
+
+    def positions(self, points: Any) -> Any:
+        """Return the positions of points (... x coordinate)."""
+        flat = np.ascontiguousarray(points, dtype=float).reshape(-1, self.size)
+        return np.stack([unwhiten(self.axes, point)[0] for point in flat]).reshape(points.shape)
+
+    def evaluate(self, density: Callable[[Any], tuple[float, Any]], point: Any) -> tuple[float, Any]:
+        """Return the log-density of a point and its gradient."""
+        position, before, log_jacobian = unwhiten(self.axes, point)
+        value, gradient = density(position)
+        return value + log_jacobian, pull_back(self.axes, before, gradient)
+
+
+def whiten(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, owner: Any, shared: Any) -> Whitening:
+    """Return coordinates in which a log-density is nearly that of a unit normal.
+
+    Parameters
+    ----------
+    density : callable
+        From a position to log-density and gradient.
+    middle, sd : array (coordinate)
+        Of the prior.
+    owner : array (coordinate)
+        Place of the log spread that a standardised effect hangs on, or -1. Spreads keep their prior's middle.
+    shared : array of bool (coordinate)
+        Coordinates that many rows share, whose curvature is taken with that of each other; that of the others on its own. No spreads.
+    """
+    spreads = np.unique(owner[owner >= 0])
+    mode = find_mode(density, middle, sd, np.setdiff1d(np.arange(len(middle)), spreads))
+    variance, places = np.ones(len(middle)), np.flatnonzero(shared)
+    for i in np.setdiff1d(np.flatnonzero(~shared), spreads).tolist():
+        variance[i] = 1 / max(_bend(density, mode, sd, i)[i], FLOOR)
+    covariance = _invert(np.array([_bend(density, mode, sd, i)[places] for i in places.tolist()]).reshape(len(places), -1))
+    turn = _turn(covariance, owner[places])
+    covariance = turn.T @ covariance @ turn
+    variance[places] = np.diag(covariance)
+    mode[places] = turn.T @ mode[places]
+    known = np.where(owner >= 0, np.maximum(1 / variance - 1, 0), 0)
+    first, last = [], []
+    for row in turn:
+        first.append(np.flatnonzero(row)[0])
+        last.append(np.flatnonzero(row)[-1] + 1)
+    axes = state_axes(
+        *map(_rounded, (mode, np.sqrt(variance) * sd, known)),
+        spreads,
+        np.array([np.flatnonzero(owner == spread)[0] for spread in spreads], dtype=int),
+        np.array([np.flatnonzero(owner == spread)[-1] + 1 for spread in spreads], dtype=int),
+        places,
+        *map(_rounded, (np.linalg.cholesky(covariance) * sd[places][:, None], turn)),
+        np.array(first, dtype=int),
+        np.array(last, dtype=int),
+    )
+    return Whitening(axes, len(middle))
+
+
+def find_mode(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, free: Any) -> Any:
+    """Return the position near the middle with the highest log-density; only the coordinates at the places `free` move."""
+    from scipy.optimize import minimize
+
+    def at(steps: Any) -> Any:
+        position = middle.copy()
+        position[free] += sd[free] * steps
+        return position
+
+    def loss(steps: Any) -> tuple[float, Any]:
+        value, gradient = density(at(steps))
+        return -value, -gradient[free] * sd[free]
+
+    options = {"maxiter": ITERATIONS}
+    return at(minimize(loss, np.zeros(len(free)), jac=True, method="L-BFGS-B", options=options).x)
+
+
+def _bend(density: Callable[[Any], tuple[float, Any]], mode: Any, sd: Any, i: int) -> Any:
+    """Return row i of the negative curvature, in units of the prior's."""
+    step = np.zeros(len(mode))
+    step[i] = STEP * sd[i]
+    return sd * (density(mode - step)[1] - density(mode + step)[1]) / (2 * STEP)
+
+
+def _invert(curvature: Any) -> Any:
+    values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
+    return vectors / np.maximum(values, FLOOR) @ vectors.T
+
+
+def _turn(covariance: Any, owner: Any) -> Any:
+    """Return the rotation, level by level, after which the effects of a level are uncorrelated."""
+    turn = np.eye(len(owner))
+    for level in np.unique(owner[owner >= 0]):
+        own = np.ix_(owner == level, owner == level)
+        turn[own] = np.linalg.eigh(covariance[own])[1]
+    return turn
+
+
+def _rounded(values: Any) -> Any:
+    """Round to seven digits: the linear algebra's last bits differ with the number of its threads, and a seed should mean one run."""
+    return values.astype(np.float32).astype(float)
