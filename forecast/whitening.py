@@ -175,7 +175,9 @@ def whiten(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, ow
     variance, places = np.ones(len(middle)), np.flatnonzero(shared)
     for i in np.setdiff1d(np.flatnonzero(~shared), spreads).tolist():
         variance[i] = 1 / max(_bend(density, mode, sd, i)[i], FLOOR)
-    covariance = _invert(np.array([_bend(density, mode, sd, i)[places] for i in places.tolist()]).reshape(len(places), -1))
+    covariance = _invert(
+        np.array([_bend(density, mode, sd, i)[places] for i in places.tolist()]).reshape(len(places), -1)
+    )
     turn = _turn(covariance, owner[places])
     covariance = turn.T @ covariance @ turn
     variance[places] = np.diag(covariance)
