@@ -1,48 +1,78 @@
-"""Time fits of the world panel: compiling from an empty cache, then two origins of 4 x 1,000 draws, of which the second compiles nothing.
+"""Time fits of the world panel: compiling from an empty cache, then two origins, of which the second compiles nothing.
 
-python benchmarks/panel_fit.py PANEL      (a study that `forecast init --panel PANEL --sources DIR` made)
+    python benchmarks/panel_fit.py PANEL      (a study that `forecast init --panel PANEL --sources DIR` made)
+
+With --plain each origin is also sampled without `whitening`, and the last lines compare gradients and effective draws.
 """
 
 import argparse
 import os
 import tempfile
 import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 ORIGINS = ("2009-12-31", "2010-12-31")
 
 
-def main(folder: Path) -> None:
-    """Print seconds of each step and how well each fit mixed."""
+def main(folder: Path, *, plain: bool) -> None:
+    """Print seconds of each step, gradients, and how well each fit mixed."""
     import numpy as np
 
     import forecast
-    from forecast.density import build_density
-    from forecast.inference import sample
+    from forecast import density
 
     study = forecast.find_study(folder)
     data, spec = forecast.load_data(study.data), forecast.load_spec(study.models / "panel.toml")
+    whitened = density.Density.whitened
     for number, origin in enumerate(ORIGINS):
-        design = forecast.build_design(data.as_of(origin), spec)
-        start = time.perf_counter()
-        density = build_density(design, spec).whitened()
-        density.evaluate(density.start(np.random.default_rng(0)))
-        compiled, start = time.perf_counter() - start, time.perf_counter()
-        _, diagnostics = sample(design, spec)
-        seconds = time.perf_counter() - start
-        failures = "; ".join(diagnostics.failures(spec.gate)) or "passes the gate"
-        print(
-            f"{origin}: {design.sizes['row']} rows, {design['exposure'].sum().item():,.0f} leader-years, {density.size} parameters; "
-            f"to the first whitened gradient {compiled:.1f} s ({'empty cache' if not number else 'nothing to compile'}), "
-            f"{spec.sampling.chains} x {spec.sampling.draws} draws and diagnostics {seconds:.1f} s wall: {failures}",
-            flush=True,
-        )
+        design, start = forecast.build_design(data.as_of(origin), spec), time.perf_counter()
+        ready = density.build_density(design, spec).whitened()
+        ready.evaluate(ready.start(np.random.default_rng(0)))
+        seconds, cache = time.perf_counter() - start, "nothing to compile" if number else "empty cache"
+        print(f"{origin}: {design.sizes['row']} rows, {design['exposure'].sum().item():,.0f} leader-years, {ready.size} parameters; "
+              f"to the first whitened gradient {seconds:.1f} s ({cache})")  # fmt: skip
+        effective = [describe("whitened", whitened, design, spec)]
+        if plain:
+            effective.append(describe("plain", lambda same: same, design, spec))
+            print(
+                f"  effective draws for a gradient, of the parameter with fewest: {effective[0] / effective[1]:.1f} times"
+            )
+
+
+def describe(name: str, coordinates: Any, design: Any, spec: Any) -> float:
+    """Sample in some coordinates, print how it went, and return effective draws for a gradient."""
+    from forecast import density
+    from forecast.inference import sample
+
+    calls = count()
+
+    def counted(ready: Any) -> Any:
+        chosen = coordinates(ready)
+
+        def evaluate(point: Any) -> Any:
+            next(calls)  # in one step: two chains run at once
+            return chosen.evaluate(point)
+
+        return replace(chosen, evaluate=evaluate)
+
+    density.Density.whitened = counted
+    start = time.perf_counter()
+    _, found = sample(design, spec)
+    gradients, settings, least = next(calls), spec.sampling, min(found.ess_bulk, found.ess_tail)
+    print(f"  {name}: {settings.chains} x ({settings.tune} + {settings.draws}) draws and diagnostics {time.perf_counter() - start:.1f} s wall, "
+          f"{gradients:,} gradients, fewest effective draws {least[0]:.0f} ({least[1]}): "
+          f"{'; '.join(found.failures(spec.gate)) or 'passes the gate'}", flush=True)  # fmt: skip
+    return least[0] / gradients
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("panel", type=Path)
+    parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
         os.environ["NUMBA_CACHE_DIR"] = cache
-        main(given.panel)
+        main(given.panel, plain=given.plain)

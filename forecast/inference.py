@@ -108,7 +108,7 @@ def fit(
     spec : Spec
     warm : xarray.Dataset, optional
         Posterior of a fit of other data: the chains start from its draws, and steps are scaled by its spreads, so half
-        the tuning is enough.
+        the tuning is enough. Without coding errors it is not needed: coordinates are fitted to the posterior itself.
     design : xarray.Dataset, optional
         The view's design with some cases left out, in place of the whole one.
     unchecked : tuple of str
@@ -122,11 +122,12 @@ def fit(
         Whether or not it passes the gate; publishing verbs call `Fit.require_gate`.
     """
     design = build_design(data, spec) if design is None else design
-    first = (
-        spec if warm is None else spec.with_sampling(spec.sampling.model_copy(update={"tune": spec.sampling.tune // 2}))
-    )
-    posterior, diagnostics = sample(design, first, warm=warm, unchecked=unchecked, progress=progress)
     settings, tries = spec.sampling, 1
+    warm = warm if design.sizes["latent"] else None
+    first = settings if warm is None else settings.model_copy(update={"tune": settings.tune // 2})
+    posterior, diagnostics = sample(
+        design, spec.with_sampling(first), warm=warm, unchecked=unchecked, progress=progress
+    )
     while diagnostics.failures(spec.gate) and tries < TRIES:
         settings, tries = settings.more_careful(), tries + 1
         posterior, diagnostics = sample(design, spec.with_sampling(settings), unchecked=unchecked, progress=progress)
@@ -158,10 +159,10 @@ def sample(
     from forecast.density import build_density
 
     settings, density = spec.sampling, build_density(design, spec)
-    if not design.sizes["latent"]:  # without coding errors the curvature at the mode is a guide to the whole posterior
-        density = density.whitened()
-    elif warm is not None:
+    if warm is not None:
         density = density.warmed(warm)
+    elif not design.sizes["latent"]:  # nothing coded is uncertain, so the curvature at the mode tells of the whole
+        density = density.whitened()
     model = nutpie.compiled_pyfunc.from_pyfunc(
         density.size,
         lambda: density.evaluate,

@@ -22,11 +22,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
-from numba.experimental import structref
+from numba import njit
 
 from forecast.kernel import FAST
 
@@ -37,53 +36,36 @@ ITERATIONS = 150
 compiled = {"fastmath": FAST, "error_model": "numpy", "cache": True, "nogil": True}
 
 
-@structref.register
-class AxesType(types.StructRef):
-    """Numba's type of Axes."""
+class Axes(NamedTuple):
+    """The arrays of a Whitening, for compiled code."""
 
-
-class Axes(structref.StructRefProxy):
-    """The arrays of a Whitening, kept where compiled code finds them."""
-
-
-structref.define_proxy(
-    Axes, AxesType, ["centre", "scale", "known", "spread", "begin", "end", "shared", "factor", "turn", "first", "last"]
-)
-
-
-@njit(cache=True)
-def state_axes(centre, scale, known, spread, begin, end, shared, factor, turn, first, last):
-    """Return Axes.
-
-    Parameters
-    ----------
-    centre, scale : array (coordinate)
-        Of each coordinate on its own; those in `shared` have their scale from `factor`.
-    known : array (coordinate)
-        How much more the data say than the prior, r above.
-    spread, begin, end : array (spread)
-        Place of each log spread, and of the standardised effects that hang on it.
-    shared : array (place)
-        Coordinates that go together.
-    factor, turn : array (place x place)
-        Lower triangular root of their covariance after turning; the rotation back.
-    first, last : array (place)
-        Where a row of `turn` is not zero.
-    """
-    return Axes(centre, scale, known, spread, begin, end, shared, factor, turn, first, last)
+    centre: Any  # (coordinate)
+    scale: Any  # (coordinate): of each on its own; those in `shared` have theirs from `factor`
+    known: Any  # (coordinate): how much more the data say than the prior, r above
+    spread: Any  # (spread): place of each log spread
+    begin: Any  # (spread): first of the standardised effects that hang on it
+    end: Any  # (spread)
+    shared: Any  # (place): coordinates that go together
+    factor: Any  # (place x place): lower triangular root of their covariance after turning
+    turn: Any  # (place x place): the rotation back
+    first: Any  # (place): where a row of `turn` begins not to be zero
+    last: Any  # (place)
 
 
 @njit(**compiled)
 def unwhiten(axes, point):
     """Return the position of a point, the position before the rotation, and the log-Jacobian."""
     centre, known, shared, factor, turn = axes.centre, axes.known, axes.shared, axes.factor, axes.turn
-    before, part, log_jacobian = axes.scale * point, point[shared], 0.0
+    size, log_jacobian = len(point), 0.0
+    before, position, follows, part = np.empty(size), np.empty(size), np.zeros(size), np.empty(len(shared))
+    for i in range(size):
+        before[i] = axes.scale[i] * point[i]
     for i in range(len(shared)):
+        part[i] = point[shared[i]]
         row, total = factor[i], 0.0
         for j in range(i + 1):
             total += row[j] * part[j]
         before[shared[i]] = total
-    follows = np.zeros(len(point))
     for k in range(len(axes.spread)):
         grown = math.exp(before[axes.spread[k]])
         for i in range(axes.begin[k], axes.end[k]):
@@ -91,9 +73,11 @@ def unwhiten(axes, point):
             follows[i] = grown * narrower - 1
             before[i] *= math.sqrt(narrower)
             log_jacobian += math.log(narrower) / 2
-    for i in range(len(point)):
+    for i in range(size):
         before[i] += centre[i] + centre[i] * follows[i]
-    position, part = before.copy(), before[shared]
+        position[i] = before[i]
+    for i in range(len(shared)):
+        part[i] = before[shared[i]]
     for i in range(len(shared)):
         row, total = turn[i], 0.0
         for j in range(axes.first[i], axes.last[i]):
@@ -106,13 +90,16 @@ def unwhiten(axes, point):
 def pull_back(axes, before, by_position):
     """Return the gradient by the point of a function whose gradient by the position is known, log-Jacobian included."""
     centre, known, shared, factor, turn = axes.centre, axes.known, axes.shared, axes.factor, axes.turn
-    by_before, part = by_position.copy(), np.zeros(len(shared))
+    by_before, by_point, part = np.empty(len(before)), np.empty(len(before)), np.zeros(len(shared))
+    for i in range(len(before)):
+        by_before[i] = by_position[i]
     for i in range(len(shared)):
         row, pull = turn[i], by_position[shared[i]]
         for j in range(axes.first[i], axes.last[i]):
             part[j] += row[j] * pull
     for i in range(len(shared)):
         by_before[shared[i]] = part[i]
+        part[i] = 0.0
     for k in range(len(axes.spread)):
         place, total = axes.spread[k], 0.0
         grown = math.exp(before[place] - centre[place])
@@ -123,7 +110,8 @@ def pull_back(axes, before, by_position):
             total += by_before[i] * (middle * (1 - 2 * share) - share * (before[i] - middle)) - share
             by_before[i] *= math.sqrt(narrower)
         by_before[place] += total
-    by_point, part = axes.scale * by_before, np.zeros(len(shared))
+    for i in range(len(before)):
+        by_point[i] = axes.scale[i] * by_before[i]
     for i in range(len(shared)):
         row, pull = factor[i], by_before[shared[i]]
         for j in range(i + 1):
@@ -187,7 +175,7 @@ def whiten(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, ow
     for row in turn:
         first.append(np.flatnonzero(row)[0])
         last.append(np.flatnonzero(row)[-1] + 1)
-    axes = state_axes(
+    axes = Axes(
         *map(_rounded, (mode, np.sqrt(variance) * sd, known)),
         spreads,
         np.array([np.flatnonzero(owner == spread)[0] for spread in spreads], dtype=int),
