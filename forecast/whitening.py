@@ -171,19 +171,20 @@ def whiten(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, ow
     variance[places] = np.diag(covariance)
     mode[places] = turn.T @ mode[places]
     known = np.where(owner >= 0, np.maximum(1 / variance - 1, 0), 0)
-    first, last = [], []
-    for row in turn:
-        first.append(np.flatnonzero(row)[0])
-        last.append(np.flatnonzero(row)[-1] + 1)
+    own = [np.flatnonzero(owner == spread) for spread in spreads]
+    rows = [np.flatnonzero(row) for row in turn]
     axes = Axes(
-        *map(_rounded, (mode, np.sqrt(variance) * sd, known)),
-        spreads,
-        np.array([np.flatnonzero(owner == spread)[0] for spread in spreads], dtype=int),
-        np.array([np.flatnonzero(owner == spread)[-1] + 1 for spread in spreads], dtype=int),
-        places,
-        *map(_rounded, (np.linalg.cholesky(covariance) * sd[places][:, None], turn)),
-        np.array(first, dtype=int),
-        np.array(last, dtype=int),
+        centre=_rounded(mode),
+        scale=_rounded(np.sqrt(variance) * sd),
+        known=_rounded(known),
+        spread=spreads,
+        begin=np.array([effects[0] for effects in own], dtype=int),
+        end=np.array([effects[-1] + 1 for effects in own], dtype=int),
+        shared=places,
+        factor=_rounded(np.linalg.cholesky(covariance) * sd[places][:, None]),
+        turn=_rounded(turn),
+        first=np.array([row[0] for row in rows], dtype=int),
+        last=np.array([row[-1] + 1 for row in rows], dtype=int),
     )
     return Whitening(axes, len(middle))
 
