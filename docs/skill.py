@@ -1,4 +1,7 @@
-"""Write docs/skill.md from a backtest's scores: python docs/skill.py FILE.csv, FILE.csv being what `forecast backtest --out` wrote."""
+"""Write docs/skill.md from two backtests: python docs/skill.py TEST.csv CHOSEN.csv, both being what `forecast backtest --out` wrote.
+
+TEST.csv has the decade that is only looked at, CHOSEN.csv the years on which the spec was chosen.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,9 @@ HEAD = """# Skill: forecasts of the coming year for every country
 
 ```
 forecast init --panel PANEL --sources SOURCES
-forecast backtest --study PANEL --from {first} --to {last} --out FILE.csv
-python docs/skill.py FILE.csv
+forecast backtest --study PANEL --from {first} --to {last} --out TEST.csv
+forecast backtest --study PANEL --from 1979 --to 1998 --out CHOSEN.csv
+python docs/skill.py TEST.csv CHOSEN.csv
 ```
 
 Log score and Brier: mean over country-years, lower is better. Gain: how much lower ours is, with a 90% interval from drawing whole countries again.
@@ -72,6 +76,9 @@ Taiwan for ten years and Serbia for four, which the lists number differently or 
 ten-year climatology, which leaves little to choose, comes out within .0001 of the given figures on these rows, so they are probably the same.
 
 {measured_before}
+## The years on which the spec was chosen
+
+{chosen}
 {outcomes}
 """
 
@@ -130,6 +137,41 @@ def as_measured_before(forecasts: pd.DataFrame, ours: str) -> list[str]:
     return [f"Log scores on {size:,} country-years:", "", *table(["log score", *heads], lines)]
 
 
+def read(out: Path) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """Return the name of our model, the forecasts of all models and their scores."""
+    scores = pd.read_csv(out.with_suffix(".scores.csv"))
+    own, others = pd.read_csv(out), pd.read_csv(out.with_suffix(".baselines.csv"))
+    ours = next(model for model in scores["model"].unique() if model not in set(others["model"]))
+    return ours, pd.concat([own.assign(model=ours), others]), scores
+
+
+def pool(forecasts: pd.DataFrame, models: list[str]) -> pd.DataFrame:
+    """Return the plain average of some models' forecasts."""
+    rows = forecasts[forecasts["model"].isin(models)]
+    keys = ["country", "target_year", "outcome", "observed"]
+    return rows.groupby(keys, as_index=False, observed=True)["probability"].mean().assign(model="pool")
+
+
+def chosen(out: Path) -> list[str]:
+    """Return how the models did in the years on which the spec was chosen, and a pool of them."""
+    ours, forecasts, scores = read(out)
+    shown = [ours, "logit", "boosting", "random_forest", "climatology_10"]
+    forecasts = pd.concat([forecasts, pool(forecasts, shown[:3])])
+    gains = scores[(scores["score"] == "log_score") & (scores["rows"] == scores["rows"].iloc[0])]
+    gains = gains.set_index(["model", "outcome"])
+    rows = []
+    for outcome in OUTCOMES:
+        own = forecasts[(forecasts["outcome"] == outcome) & (forecasts["model"] == ours)]
+        line = gains.loc[("logit", outcome)]
+        cells = [f"{mean_log(forecasts, model, outcome):.4f}" for model in (*shown[:3], "pool", *shown[3:])]
+        rows.append([f"{label(outcome)} ({own['observed'].sum():.0f})", f"{own['probability'].sum():.0f}", *cells,
+                     f"{line['gain']:.4f} ({line['gain_low']:.4f} to {line['gain_high']:.4f})"])  # fmt: skip
+    years = pd.to_datetime(own["origin"]).dt.year
+    title = f"Log scores on {len(own):,} country-years of {years.min() + 1}-{years.max() + 1}; pool: the average of the three before it."
+    heads = [*shown[:3], "pool", *shown[3:]]
+    return [title, "", *table(["log score", "ours expects", *heads, "gain on logit (90%)"], rows)]
+
+
 def lines_of(scores: pd.DataFrame, forecasts: pd.DataFrame, outcome: str) -> list[str]:
     """Return one outcome's table."""
     own = scores[(scores["outcome"] == outcome) & (scores["rows"] == scores["rows"].iloc[0])]
@@ -148,18 +190,16 @@ def lines_of(scores: pd.DataFrame, forecasts: pd.DataFrame, outcome: str) -> lis
     return [title, "", *table(["model", *columns, "expected", "gain of ours on log (90%)"], body)]
 
 
-def main(out: Path) -> None:
+def main(test: Path, years: Path) -> None:
     """Write the page."""
-    scores = pd.read_csv(out.with_suffix(".scores.csv"))
-    own, others = pd.read_csv(out), pd.read_csv(out.with_suffix(".baselines.csv"))
-    ours = next(model for model in scores["model"].unique() if model not in set(others["model"]))
-    forecasts = pd.concat([own.assign(model=ours), others])
-    origins = pd.to_datetime(own["origin"]).dt.year
+    ours, forecasts, scores = read(test)
+    origins = pd.to_datetime(forecasts["origin"]).dt.year
     text = HEAD.format(
         first=origins.min(),
         last=origins.max(),
         looks="\n".join(looks(forecasts, ours)),
         measured_before="\n".join(as_measured_before(forecasts, ours)),
+        chosen="\n".join(chosen(years)),
         outcomes="\n".join(line for outcome in OUTCOMES for line in lines_of(scores, forecasts, outcome)),
     )
     (Path(__file__).parent / "skill.md").write_text(text.rstrip() + "\n", encoding="utf-8")
@@ -167,4 +207,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -2,15 +2,14 @@
 
 On a large panel the data tie base rates, effects and the calendar to each other, and tell some levels' effects well and
 others not at all: a sampler that knows only one scale for each coordinate takes many small steps. Given the spreads of
-the levels the log-density is concave, as long as no coded value is uncertain, so its curvature at the mode says which way the
-posterior is long. Along each standardised effect z, once a level's effects are turned so that the data tell of each
-apart, the posterior given the spread is about normal:
+the levels the log-density is concave, as long as no coded value is uncertain, so its curvature at the mode says how coordinates go
+together. Once a level's standardised effects z are turned so that the data tell of each apart, the posterior of each given the spread is about normal:
 
     mean  m sqrt(s) (1 + r) / (1 + r s),    variance  1 / (1 + r s),    s = (spread / spread at the mode)^2,
 
-where m is the mode and r how much more the data say of it there than the prior. Mean and variance follow the spread here, so that there is no funnel to
-get stuck in: where the data say little the coordinate is the standardised effect, where they say much the effect itself
-[1]_.
+where m is the mode and r how much more the data say there than the prior. What is common to all rows is about normal given
+the effects, with a mean that follows them as they are (spread times z) and a covariance that does not. Mean and variance follow the spread here, so
+that there is no funnel to get stuck in: where the data say little the coordinate is the standardised effect, where they say much the effect itself [1]_.
 
 References
 ----------
@@ -40,84 +39,98 @@ class Axes(NamedTuple):
     """The arrays of a Whitening, for compiled code."""
 
     centre: Any  # (coordinate)
-    scale: Any  # (coordinate): of each on its own; those in `shared` have theirs from `factor`
+    scale: Any  # (coordinate); those in `common` have theirs from `factor`
     known: Any  # (coordinate): how much more the data say than the prior, r above
     spread: Any  # (spread): place of each log spread
     begin: Any  # (spread): first of the standardised effects that hang on it
     end: Any  # (spread)
-    shared: Any  # (place): coordinates that go together
-    factor: Any  # (place x place): lower triangular root of their covariance after turning
-    turn: Any  # (place x place): the rotation back
-    first: Any  # (place): where a row of `turn` begins not to be zero
-    last: Any  # (place)
+    turned: Any  # (effect): places of the standardised effects that are turned
+    turn: Any  # (effect x effect): the rotation back
+    first: Any  # (effect): where a row of `turn` begins not to be zero
+    last: Any  # (effect)
+    common: Any  # (place): coordinates that follow the turned effects
+    follow: Any  # (place x effect): how their means move with the effects
+    factor: Any  # (place x place): lower triangular root of their covariance given the effects
 
 
 @njit(**compiled)
 def unwhiten(axes, point):
-    """Return the position of a point, the position before the rotation, and the log-Jacobian."""
-    centre, known, shared, factor, turn = axes.centre, axes.known, axes.shared, axes.factor, axes.turn
+    """Return the position of a point, the position before effects are turned back, and the log-Jacobian."""
+    centre, known, turned, common = axes.centre, axes.known, axes.turned, axes.common
     size, log_jacobian = len(point), 0.0
-    before, position, follows, part = np.empty(size), np.empty(size), np.zeros(size), np.empty(len(shared))
+    before, position, growth = np.empty(size), np.empty(size), np.ones(size)
+    moved, part = np.empty(len(turned)), np.empty(len(common))
     for i in range(size):
         before[i] = axes.scale[i] * point[i]
-    for i in range(len(shared)):
-        part[i] = point[shared[i]]
-        row, total = factor[i], 0.0
-        for j in range(i + 1):
-            total += row[j] * part[j]
-        before[shared[i]] = total
     for k in range(len(axes.spread)):
         grown = math.exp(before[axes.spread[k]])
         for i in range(axes.begin[k], axes.end[k]):
             narrower = (1 + known[i]) / (1 + known[i] * grown * grown)
-            follows[i] = grown * narrower - 1
-            before[i] *= math.sqrt(narrower)
+            before[i] = centre[i] * (grown * narrower - 1) + before[i] * math.sqrt(narrower)
             log_jacobian += math.log(narrower) / 2
+            growth[i] = grown
     for i in range(size):
-        before[i] += centre[i] + centre[i] * follows[i]
+        before[i] += centre[i]
         position[i] = before[i]
-    for i in range(len(shared)):
-        part[i] = before[shared[i]]
-    for i in range(len(shared)):
-        row, total = turn[i], 0.0
-        for j in range(axes.first[i], axes.last[i]):
+    for i in range(len(turned)):
+        moved[i] = growth[turned[i]] * before[turned[i]] - centre[turned[i]]
+    for i in range(len(common)):
+        part[i] = point[common[i]]
+        row, total = axes.factor[i], centre[common[i]]
+        for j in range(i + 1):
             total += row[j] * part[j]
-        position[shared[i]] = total
+        row = axes.follow[i]
+        for j in range(len(moved)):
+            total += row[j] * moved[j]
+        position[common[i]] = total
+    for i in range(len(turned)):
+        moved[i] = before[turned[i]]
+    for i in range(len(turned)):
+        row, total = axes.turn[i], 0.0
+        for j in range(axes.first[i], axes.last[i]):
+            total += row[j] * moved[j]
+        position[turned[i]] = total
     return position, before, log_jacobian
 
 
 @njit(**compiled)
 def pull_back(axes, before, by_position):
     """Return the gradient by the point of a function whose gradient by the position is known, log-Jacobian included."""
-    centre, known, shared, factor, turn = axes.centre, axes.known, axes.shared, axes.factor, axes.turn
-    by_before, by_point, part = np.empty(len(before)), np.empty(len(before)), np.zeros(len(shared))
+    centre, known, turned, common = axes.centre, axes.known, axes.turned, axes.common
+    by_before, by_point, by_moved = np.empty(len(before)), np.empty(len(before)), np.zeros(len(before))
+    effects, part = np.zeros(len(turned)), np.zeros(len(common))
     for i in range(len(before)):
         by_before[i] = by_position[i]
-    for i in range(len(shared)):
-        row, pull = turn[i], by_position[shared[i]]
+    for i in range(len(turned)):
+        row, pull = axes.turn[i], by_position[turned[i]]
         for j in range(axes.first[i], axes.last[i]):
+            effects[j] += row[j] * pull
+    for i in range(len(turned)):
+        by_before[turned[i]] = effects[i]
+        effects[i] = 0.0
+    for i in range(len(common)):
+        row, pull = axes.factor[i], by_position[common[i]]
+        for j in range(i + 1):
             part[j] += row[j] * pull
-    for i in range(len(shared)):
-        by_before[shared[i]] = part[i]
-        part[i] = 0.0
+        row = axes.follow[i]
+        for j in range(len(turned)):
+            effects[j] += row[j] * pull
+    for i in range(len(turned)):
+        by_moved[turned[i]] = effects[i]
     for k in range(len(axes.spread)):
         place, total = axes.spread[k], 0.0
         grown = math.exp(before[place] - centre[place])
         for i in range(axes.begin[k], axes.end[k]):
-            told = known[i] * grown * grown
+            told, by_effect = known[i] * grown * grown, by_moved[i] * grown
             narrower, share = (1 + known[i]) / (1 + told), told / (1 + told)
-            middle = centre[i] * grown * narrower
-            total += by_before[i] * (middle * (1 - 2 * share) - share * (before[i] - middle)) - share
-            by_before[i] *= math.sqrt(narrower)
+            middle, by_z = centre[i] * grown * narrower, by_before[i] + by_effect
+            total += by_z * (middle * (1 - 2 * share) - share * (before[i] - middle)) - share + by_effect * before[i]
+            by_before[i] = by_z * math.sqrt(narrower)
         by_before[place] += total
     for i in range(len(before)):
         by_point[i] = axes.scale[i] * by_before[i]
-    for i in range(len(shared)):
-        row, pull = factor[i], by_before[shared[i]]
-        for j in range(i + 1):
-            part[j] += row[j] * pull
-    for i in range(len(shared)):
-        by_point[shared[i]] = part[i]
+    for i in range(len(common)):
+        by_point[common[i]] = part[i]
     return by_point
 
 
@@ -160,31 +173,34 @@ def whiten(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, ow
     """
     spreads = np.unique(owner[owner >= 0])
     mode = find_mode(density, middle, sd, np.setdiff1d(np.arange(len(middle)), spreads))
-    variance, places = np.ones(len(middle)), np.flatnonzero(shared)
+    places = np.concatenate([np.flatnonzero(shared & (owner >= 0)), np.flatnonzero(shared & (owner < 0))])
+    variance, turned = np.ones(len(middle)), places[: (shared & (owner >= 0)).sum()]
     for i in np.setdiff1d(np.flatnonzero(~shared), spreads).tolist():
         variance[i] = 1 / max(_bend(density, mode, sd, i)[i], FLOOR)
-    covariance = _invert(
-        np.array([_bend(density, mode, sd, i)[places] for i in places.tolist()]).reshape(len(places), -1)
-    )
-    turn = _turn(covariance, owner[places])
-    covariance = turn.T @ covariance @ turn
-    variance[places] = np.diag(covariance)
-    mode[places] = turn.T @ mode[places]
-    known = np.where(owner >= 0, np.maximum(1 / variance - 1, 0), 0)
-    own = [np.flatnonzero(owner == spread) for spread in spreads]
-    rows = [np.flatnonzero(row) for row in turn]
+    curvature = np.array([_bend(density, mode, sd, i)[places] for i in places.tolist()]).reshape(len(places), -1)
+    covariance = _invert(curvature) * sd[places] * sd[places][:, None]
+    turn = _turn(covariance[: len(turned), : len(turned)], owner[turned])
+    effects, common = turn.T @ covariance[: len(turned)], covariance[len(turned) :]
+    own = effects[:, : len(turned)] @ turn
+    follow = np.linalg.solve(own, effects[:, len(turned) :]).T
+    variance[turned] = np.diag(own)
+    mode[turned] = turn.T @ mode[turned]
+    rest = common[:, len(turned) :] - follow @ effects[:, len(turned) :]
+    members, rows = [np.flatnonzero(owner == spread) for spread in spreads], [np.flatnonzero(row) for row in turn]
     axes = Axes(
         centre=_rounded(mode),
         scale=_rounded(np.sqrt(variance) * sd),
-        known=_rounded(known),
+        known=_rounded(np.where(owner >= 0, np.maximum(1 / variance - 1, 0), 0)),
         spread=spreads,
-        begin=np.array([effects[0] for effects in own], dtype=int),
-        end=np.array([effects[-1] + 1 for effects in own], dtype=int),
-        shared=places,
-        factor=_rounded(np.linalg.cholesky(covariance) * sd[places][:, None]),
+        begin=np.array([own[0] for own in members], dtype=int),
+        end=np.array([own[-1] + 1 for own in members], dtype=int),
+        turned=turned,
         turn=_rounded(turn),
         first=np.array([row[0] for row in rows], dtype=int),
         last=np.array([row[-1] + 1 for row in rows], dtype=int),
+        common=places[len(turned) :],
+        follow=_rounded(follow),
+        factor=_rounded(np.linalg.cholesky((rest + rest.T) / 2)),
     )
     return Whitening(axes, len(middle))
 
