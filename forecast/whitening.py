@@ -179,13 +179,8 @@ def whiten(density: Callable[[Any], tuple[float, Any]], middle: Any, sd: Any, ow
         variance[i] = 1 / max(_bend(density, mode, sd, i)[i], FLOOR)
     curvature = np.array([_bend(density, mode, sd, i)[places] for i in places.tolist()]).reshape(len(places), -1)
     covariance = _invert(curvature) * sd[places] * sd[places][:, None]
-    turn = _turn(covariance[: len(turned), : len(turned)], owner[turned])
-    effects, common = turn.T @ covariance[: len(turned)], covariance[len(turned) :]
-    own = effects[:, : len(turned)] @ turn
-    follow = np.linalg.solve(own, effects[:, len(turned) :]).T
-    variance[turned] = np.diag(own)
+    turn, variance[turned], follow, rest = _split(covariance, owner[turned])
     mode[turned] = turn.T @ mode[turned]
-    rest = common[:, len(turned) :] - follow @ effects[:, len(turned) :]
     members, rows = [np.flatnonzero(owner == spread) for spread in spreads], [np.flatnonzero(row) for row in turn]
     axes = Axes(
         centre=_rounded(mode),
@@ -232,6 +227,16 @@ def _bend(density: Callable[[Any], tuple[float, Any]], mode: Any, sd: Any, i: in
 def _invert(curvature: Any) -> Any:
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
     return vectors / np.maximum(values, FLOOR) @ vectors.T
+
+
+def _split(covariance: Any, owner: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the rotation of the effects, which come first, their variances after it, how the rest follows them, and its covariance given them."""
+    size = len(owner)
+    turn = _turn(covariance[:size, :size], owner)
+    effects = turn.T @ covariance[:size]
+    own, tie = effects[:, :size] @ turn, effects[:, size:]
+    follow = np.linalg.solve(own, tie).T
+    return turn, np.diag(own), follow, covariance[size:, size:] - follow @ tie
 
 
 def _turn(covariance: Any, owner: Any) -> Any:

@@ -97,6 +97,22 @@ def test_single_precision_differs_by_less_than_a_sampler_notices(statements):
         np.testing.assert_allclose(db, da, rtol=1e-4, atol=1e-5 * np.abs(da).max())
 
 
+def test_whitened_coordinates_are_a_change_of_variables_for_every_form_of_spec(statements):
+    """The gradient is that of the value, of spreads and of every kind of block."""
+    design, spec, *_ = statements
+    density, rng = build_density(design, spec, single=False), np.random.default_rng(14)
+    changed = density.whitened()
+    ends = np.cumsum([0, *(block.mean.size for block in density.blocks)])
+    firsts = [start for start, block in zip(ends, density.blocks, strict=False) if block.mean.size]
+    point = 0.5 * changed.start(rng)
+    gradient = changed.evaluate(point)[1]
+    for i in {*firsts, *rng.integers(density.size, size=20)}:
+        step = np.zeros(density.size)
+        step[i] = 1e-5
+        numeric = (changed.evaluate(point + step)[0] - changed.evaluate(point - step)[0]) / 2e-5
+        assert gradient[i] == pytest.approx(numeric, rel=1e-4, abs=1e-4)
+
+
 def test_named_draws_are_the_models_deterministic_values(statements):
     design, spec, model, _ = statements
     density, rng = build_density(design, spec, single=False), np.random.default_rng(13)
