@@ -92,9 +92,9 @@ def main(folder: Path) -> None:
     fitted.require_gate()
     content = describe(*lessons(fitted), fitted)
     write_atomically(study.models / "reference_prior.json", json.dumps(content, indent=1) + "\n")
-    plain = forecast.load_spec(study.models / "default.toml")
-    informed = forecast.load_spec(study.models / "default.toml", "informed")
-    print(f"{'':<28}{'panel':>14}{'default prior':>16}{'informed':>16}")
+    plain = forecast.load_spec(study.models / "default.toml", "no_reference")
+    informed = forecast.load_spec(study.models / "default.toml")
+    print(f"{'':<28}{'panel':>14}{'without it':>16}{'default prior':>16}")
     for name, lesson in {**content["baseline"], **content["effects"]}.items():
         print(f"{name:<28}{_pair(lesson['mean'], lesson['sd'])}{_prior(plain, name)}{_prior(informed, name)}")
 
