@@ -29,17 +29,15 @@ def main(folder: Path, *, plain: bool) -> None:
     whitened = density.Density.whitened
     for number, origin in enumerate(ORIGINS):
         design, start = forecast.build_design(data.as_of(origin), spec), time.perf_counter()
-        ready = density.build_density(design, spec).whitened()
+        ready = whitened(density.build_density(design, spec))
         ready.evaluate(ready.start(np.random.default_rng(0)))
         seconds, cache = time.perf_counter() - start, "nothing to compile" if number else "empty cache"
         print(f"{origin}: {design.sizes['row']} rows, {design['exposure'].sum().item():,.0f} leader-years, {ready.size} parameters; "
               f"to the first whitened gradient {seconds:.1f} s ({cache})")  # fmt: skip
-        effective = [describe("whitened", whitened, design, spec)]
+        effective = describe("whitened", whitened, design, spec)
         if plain:
-            effective.append(describe("plain", lambda same: same, design, spec))
-            print(
-                f"  effective draws for a gradient, of the parameter with fewest: {effective[0] / effective[1]:.1f} times"
-            )
+            ratio = effective / describe("plain", lambda same: same, design, spec)
+            print(f"  effective draws for a gradient, of the parameter with fewest: {ratio:.1f} times")
 
 
 def describe(name: str, coordinates: Any, design: Any, spec: Any) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,11 @@ class Warmth:
         """Return the positions of points in the warmed coordinates."""
         return self.centre + self.scale * points
 
+    def evaluate(self, density: Callable[[Any], tuple[float, Any]], point: Any) -> tuple[float, Any]:
+        """Return the log-density of a point and its gradient."""
+        value, gradient = density(self.positions(point))
+        return value, gradient * self.scale
+
     def start(self, rng: np.random.Generator) -> Any:
         """Return one of the earlier draws in the warmed coordinates, near the middle in what it does not tell."""
         point = (self.draws[rng.integers(len(self.draws))] - self.centre) / self.scale
@@ -106,33 +112,18 @@ class Density:
         """Number of coordinates."""
         return sum(block.mean.size for block in self.blocks)
 
-    def along(self, value: Callable[[Block], Any]) -> Any:
-        """Return a value of each block along the coordinates."""
-        return np.concatenate([np.broadcast_to(value(block), block.mean.shape).ravel() for block in self.blocks])
-
     def start(self, rng: np.random.Generator) -> Any:
         """Return a point near the middle of the prior, an earlier draw, or a draw from what the curvature says."""
         if self.given is not None:
             return self.given.start(rng)
-        return self.along(lambda block: block.middle) + rng.uniform(-0.5, 0.5, self.size)
+        return _along(self.blocks, attrgetter("middle")) + rng.uniform(-0.5, 0.5, self.size)
 
     def whitened(self) -> Density:
         """Return this density in coordinates in which its posterior is nearly a unit normal."""
-        middle, sd = self.along(lambda block: block.middle), self.along(lambda block: block.spread)
-        shared = self.along(lambda block: not (block.positive or OWN.intersection(block.dims)))
-        whitening = whiten(self.evaluate, middle, sd, self._owners(), shared)
+        middle, sd = _along(self.blocks, attrgetter("middle")), _along(self.blocks, attrgetter("spread"))
+        shared = _along(self.blocks, lambda block: not (block.positive or OWN.intersection(block.dims)))
+        whitening = whiten(self.evaluate, middle, sd, _owners(self.blocks), shared)
         return replace(self, evaluate=partial(whitening.evaluate, self.evaluate), given=whitening)
-
-    def _owners(self) -> Any:
-        """Return the place of the spread that each standardised effect of a level hangs on, or -1."""
-        ends = np.cumsum([0, *(block.mean.size for block in self.blocks)])
-        start = {block.name: end for block, end in zip(self.blocks, ends, strict=False)}
-        owners = []
-        for block in self.blocks:
-            spread = start.get(f"{block.name.removesuffix('_z')}_sd") if block.name.endswith("_z") else None
-            rows = np.arange(len(block.mean)).reshape(-1, *[1] * (block.mean.ndim - 1))
-            owners.append(np.broadcast_to(-1 if spread is None else spread + rows, block.mean.shape).ravel())
-        return np.concatenate(owners)
 
     def warmed(self, posterior: xr.Dataset) -> Density:
         """Return this density in coordinates in which an earlier posterior has mean 0 and spread 1.
@@ -143,9 +134,9 @@ class Density:
         mean, sd = places.mean(axis=0), places.std(axis=0)
         unknown = ~(sd > 0)
         scale = np.where(unknown, 1.0, sd)
-        centre = np.where(unknown, self.along(lambda block: block.middle), mean)
+        centre = np.where(unknown, _along(self.blocks, attrgetter("middle")), mean)
         warmth = Warmth(centre, scale, places)
-        return replace(self, evaluate=partial(_evaluate_warm, self.evaluate, centre, scale), given=warmth)
+        return replace(self, evaluate=partial(warmth.evaluate, self.evaluate), given=warmth)
 
     def locate(self, posterior: xr.Dataset) -> Any:
         """Return the coordinates of named draws (draw x coordinate); NaN where the draws do not tell them."""
@@ -236,11 +227,6 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
     return Density(blocks, {**levels, "cut": ["failed", "concession"]}, partial(kernel.log_density, problem), shrunk)
 
 
-def _evaluate_warm(evaluate: Any, centre: Any, scale: Any, position: Any) -> Any:
-    value, gradient = evaluate(centre + scale * position)
-    return value, gradient * scale
-
-
 def _coordinates(posterior: xr.Dataset, block: Block) -> xr.DataArray | None:
     """Return draws of a block's values, or None where the kept draws do not determine them."""
     if block.name in posterior:
@@ -317,19 +303,38 @@ def _effect_blocks(
     ]
 
 
+def _along(blocks: Sequence[Block], value: Callable[[Block], Any]) -> Any:
+    """Return a value of each block, or of each of its entries, along the coordinates."""
+    return np.concatenate([np.broadcast_to(value(block), block.mean.shape).ravel() for block in blocks])
+
+
+def _ends(blocks: Sequence[Block]) -> Any:
+    """Return where each block begins, and the end of the last."""
+    return np.cumsum([0, *(block.mean.size for block in blocks)])
+
+
+def _owners(blocks: Sequence[Block]) -> Any:
+    """Return the place of the spread that each standardised effect of a level hangs on, or -1 (coordinate)."""
+    start = dict(zip([block.name for block in blocks], _ends(blocks), strict=False))
+
+    def owner(block: Block) -> Any:
+        name = block.name.removesuffix("_z")
+        if name == block.name or f"{name}_sd" not in start:
+            return -1
+        return start[f"{name}_sd"] + np.arange(len(block.mean))[:, None]
+
+    return _along(blocks, owner)
+
+
 def _layout(design: xr.Dataset, spec: Spec, blocks: tuple[Block, ...]) -> kernel.Layout:
-    ends = np.cumsum([0, *(block.mean.size for block in blocks)])
     levels = ("period", "group", "country", "spell", "latent", "effect", "result_effect")
     sizes = [design.sizes[level] for level in levels]
-    return kernel.Layout._make([*map(int, ends), *sizes, spec.onset.period_years / DECADE])
+    return kernel.Layout._make([*map(int, _ends(blocks)), *sizes, spec.onset.period_years / DECADE])
 
 
 def _prior(blocks: tuple[Block, ...]) -> kernel.Prior:
-    def along(value: Callable[[Block], Any]) -> Any:
-        return np.concatenate([np.broadcast_to(value(b), b.mean.shape).ravel() for b in blocks]).astype(float)
-
-    positive = np.flatnonzero(along(lambda b: b.positive))
-    return kernel.Prior(along(lambda b: b.mean), 1 / along(lambda b: b.sd), along(lambda b: b.tail), positive)
+    mean, sd, tail = (_along(blocks, attrgetter(name)).astype(float) for name in ("mean", "sd", "tail"))
+    return kernel.Prior(mean, 1 / sd, tail, np.flatnonzero(_along(blocks, attrgetter("positive"))))
 
 
 def _shrinkage(shrinkage: Shrinkage | None, effects: tuple[Effect, ...], targets: Any) -> kernel.Shrinkage:

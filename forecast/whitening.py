@@ -2,7 +2,7 @@
 
 On a large panel the data tie base rates, effects and the calendar to each other, and tell some levels' effects well and
 others not at all: a sampler that knows only one scale for each coordinate takes many small steps. Given the spreads of
-the levels the log-density is concave, as long as no coded value is uncertain, so its curvature at the mode says how coordinates go
+the levels and as long as no coded value is uncertain, the log-density of the onsets is concave and that of the results nearly so, and its curvature at the mode says how coordinates go
 together. Once a level's standardised effects z are turned so that the data tell of each apart, the posterior of each given the spread is about normal:
 
     mean  m sqrt(s) (1 + r) / (1 + r s),    variance  1 / (1 + r s),    s = (spread / spread at the mode)^2,
@@ -138,7 +138,7 @@ def pull_back(axes, before, by_position):
 class Whitening:
     """A change of coordinates, from points that are about unit normal to positions."""
 
-    axes: Any
+    axes: Axes
     size: int
 
     def start(self, rng: np.random.Generator) -> Any:

@@ -4,11 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+import xarray as xr
 from panel import simulate_panel
 from scipy.stats import multivariate_normal
 
 from forecast.density import build_density
-from forecast.inference import sample
+from forecast.design import build_design
+from forecast.inference import fit, sample
 from forecast.whitening import whiten
 
 EFFECTS, READINGS = 6, 9
@@ -135,3 +137,37 @@ def test_a_panels_posterior_is_the_same_in_both_coordinates(panel, monkeypatch):
         a, b = with_it[name], without[name]
         error = np.hypot(*(x.std(("chain", "draw")) / np.sqrt(arviz_stats.ess(x)) for x in (a, b)))
         assert (np.abs(a.mean(("chain", "draw")) - b.mean(("chain", "draw"))) < 4.5 * error).all(), name
+
+
+class ChosenError(Exception):
+    """Raised in place of sampling, with the coordinates that were chosen."""
+
+
+@pytest.fixture
+def choosing(monkeypatch):
+    def choose(name):
+        def stop(_density, *_posterior):
+            raise ChosenError(name)
+
+        return stop
+
+    for name in ("whitened", "warmed"):
+        monkeypatch.setattr(f"forecast.density.Density.{name}", choose(name))
+
+
+@pytest.mark.usefixtures("choosing")
+def test_a_design_without_coding_errors_is_whitened_even_where_an_earlier_posterior_is_at_hand(panel):
+    design, spec = panel
+    with pytest.raises(ChosenError, match="whitened"):
+        sample(design, spec)
+    with pytest.raises(ChosenError, match="whitened"):
+        fit(None, spec, design=design, warm=xr.Dataset())
+
+
+@pytest.mark.usefixtures("choosing")
+def test_a_design_with_coding_errors_is_warmed_and_never_whitened(real_data, restricted, default_spec):
+    data = restricted(real_data, ["EST"])
+    spec = default_spec.changed({"sampling.draws": 10, "sampling.tune": 10, "sampling.chains": 2})
+    with pytest.raises(ChosenError, match="warmed"):
+        fit(data, spec, warm=xr.Dataset())
+    sample(build_design(data, spec), spec)  # in plain coordinates
