@@ -126,6 +126,22 @@ def test_a_panels_whitened_density_is_a_change_of_variables(panel):
     assert named.identical(plain)
 
 
+def test_each_effect_of_a_level_hangs_on_the_spread_of_its_cause(panel):
+    """A wrong owner would only make sampling slow, so that no other test sees it."""
+    density = build_density(*panel)
+    axes, start, place = density.whitened().given.axes, {}, 0
+    for block in density.blocks:
+        start[block.name], place = place, place + block.mean.size
+    owned = {spread: (begin, end) for spread, begin, end in zip(axes.spread, axes.begin, axes.end, strict=True)}
+    for block in density.blocks:
+        if block.name.endswith("_effect_z"):
+            levels = block.mean.shape[1]
+            for row in range(len(block.mean)):
+                first = start[block.name] + row * levels
+                assert owned[start[block.name.replace("_z", "_sd")] + row] == (first, first + levels)
+    assert len(owned) == 3 * 3 + 2
+
+
 def test_a_panels_posterior_is_the_same_in_both_coordinates(panel, monkeypatch):
     import arviz_stats
 
