@@ -199,6 +199,13 @@ def test_a_file_is_found_by_its_usual_names(tmp_path):
     assert {name for name, path in found.items() if path} == {"ucdp", "nmc", "archigos"}
 
 
+def test_of_two_issues_of_a_data_set_the_longer_is_found(tmp_path):
+    (tmp_path / "archigos_4.1.csv").write_text("a longer list of leaders")
+    (tmp_path / "archigos_4.1_to2010.csv").write_text("a list")
+    assert REGISTRY["archigos"].find(tmp_path).name == "archigos_4.1.csv"
+
+
+
 def test_state_names():
     assert len(STATE_NUMBERS) > 180
     assert state_numbers("Estonia, Latvia, Lithuania") == [366, 367, 368]

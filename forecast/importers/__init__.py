@@ -25,9 +25,10 @@ class PublicData:
     others: tuple[str, ...] = ()
 
     def find(self, folder: Path) -> Path | None:
-        """Return the data set's file in a folder, the last by name if there are several, or None."""
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".csv", ".txt", ".tsv", ".tab"})
-        return next((path for path in reversed(files) if self.is_named(path.name.lower())), None)
+        """Return the data set's file in a folder, or None; of several the largest, since a later issue has more rows."""
+        tables = (path for path in folder.iterdir() if path.suffix.lower() in {".csv", ".txt", ".tsv", ".tab"})
+        files = [path for path in tables if self.is_named(path.name.lower())]
+        return max(files, key=lambda path: (path.stat().st_size, path.name), default=None)
 
     def is_named(self, file: str) -> bool:
         """Return whether a file name in lower case is one that the data set usually has."""
