@@ -222,7 +222,7 @@ def build_density(design: xr.Dataset, spec: Spec, *, single: bool = True) -> Den
     shrunk = {
         name: partial(_shrunk, name, shrinkage)
         for name, shrinkage in (("beta", onset), ("result_beta", result))
-        if shrinkage.form != kernel.PLAIN
+        if shrinkage
     }
     return Density(blocks, {**levels, "cut": ["failed", "concession"]}, partial(kernel.log_density, problem), shrunk)
 
@@ -337,10 +337,12 @@ def _prior(blocks: tuple[Block, ...]) -> kernel.Prior:
     return kernel.Prior(mean, 1 / sd, tail, np.flatnonzero(_along(blocks, attrgetter("positive"))))
 
 
-def _shrinkage(shrinkage: Shrinkage | None, effects: tuple[Effect, ...], targets: Any) -> kernel.Shrinkage:
+def _shrinkage(shrinkage: Shrinkage | None, effects: tuple[Effect, ...], targets: Any) -> kernel.Shrinkage | None:
+    if shrinkage is None:
+        return None
     pairs = [(effect, target) for effect in effects for target in effect.on]
     return kernel.Shrinkage(
-        form=FORMS[shrinkage.form] if shrinkage else kernel.PLAIN,
+        form=FORMS[shrinkage.form],
         mean=np.array([effect.mean for effect, _ in pairs], dtype=float),
         slab=np.array([effect.sd for effect, _ in pairs], dtype=float),
         target=np.array([targets.index(target) for _, target in pairs], dtype=int),
@@ -381,17 +383,21 @@ def lay_out_rows(design: xr.Dataset, stages: Stages, real: type = np.float64) ->
     def along(values: Any) -> Any:
         return np.ascontiguousarray(values.T, dtype=real)
 
-    return kernel.Rows(
-        **tiles,
-        known=int(known),
-        exposure=design["exposure"].to_numpy()[order].astype(real),
-        events=along(design["events"].to_numpy()[order]),
-        static=np.concatenate([along(static[a:b]).ravel() for a, b in pairwise(tiles["bounds"])]),
+    uncertain = kernel.Moving(
         centre=along(centre[:, latent]),
         spread=along(spread[:, latent]),
         factors=along(centre[:, np.array(factors, dtype=int)]),
         first=np.array([column[a] for a, _ in terms[moving]], dtype=int),
         second=np.array([column[b] for _, b in terms[moving]], dtype=int),
+    )
+    return kernel.Rows(
+        **tiles,
+        known=int(known),
+        terms=int(known + moving.sum()),
+        exposure=design["exposure"].to_numpy()[order].astype(real),
+        events=along(design["events"].to_numpy()[order]),
+        static=np.concatenate([along(static[a:b]).ravel() for a, b in pairwise(tiles["bounds"])]),
+        moving=uncertain if len(latent) else None,
         effect=np.stack([rank[place.ravel()], stages.onset.target.argmax(axis=1)], axis=1).reshape(-1, 2),
         slope=stages.slope.argmax(axis=1) if len(stages.slope) else np.zeros(0, dtype=int),
     )

@@ -2,7 +2,8 @@
 
 Sampling spends nearly all its time in this one function, so it is written as loops that Numba compiles
 once for all data: shapes and data are arguments, so another study or origin compiles nothing, and the
-compiled code is kept on disk. `model.build_model` states the same model in PyMC, and the tests hold value and
+compiled code is kept on disk. What a model does not have, coding errors or shrunk effects, is None and left
+out of what is compiled. `model.build_model` states the same model in PyMC, and the tests hold value and
 gradient of the two against each other. Rows are worked off in tiles of one group; inside a tile every
 step is a loop along the rows that runs on the machine's vector unit, in the precision of the data given.
 """
@@ -45,15 +46,22 @@ class Prior(NamedTuple):
     positive: Any  # places whose value is the exponential of the coordinate
 
 
-class Rows(NamedTuple):
-    """The onset stage; rows sorted so that a tile has one group, and a run one country, period and (if coded values are uncertain) spell.
+class Moving(NamedTuple):
+    """The terms that are not known without error: products of two columns, first those of the uncertain indicators, then those of `factors`."""
 
-    A term is static when it is known without error. The others are products of two columns: first those of the
-    uncertain indicators, then those of `factors`.
-    """
+    centre: Any  # (latent x row)
+    spread: Any  # (latent x row)
+    factors: Any  # (factor x row)
+    first: Any  # (moving term): a column
+    second: Any  # (moving term): a column
+
+
+class Rows(NamedTuple):
+    """The onset stage; rows sorted so that a tile has one group, and a run one country, period and (if coded values are uncertain) spell."""
 
     longest: int  # rows of the longest tile
     known: int  # static terms, filled up to a multiple of three by terms that are zero
+    terms: int  # static and moving
     bounds: Any  # (tile + 1): first row of each tile, and the end of the last
     group: Any  # (tile)
     runs: Any  # (tile + 1): first run of each tile
@@ -64,11 +72,7 @@ class Rows(NamedTuple):
     exposure: Any  # (row)
     events: Any  # (cause x row)
     static: Any  # tile after tile, each (static term x row)
-    centre: Any  # (latent x row)
-    spread: Any  # (latent x row)
-    factors: Any  # (factor x row)
-    first: Any  # (moving term): a column
-    second: Any  # (moving term): a column
+    moving: Any  # Moving, or None where everything is known
     effect: Any  # (effect x 2): term, static ones first, and cause
     slope: Any  # (slope): the effect that varies
 
@@ -246,58 +250,71 @@ def dot_static(static, start, n, known, residual, d_weight):
 
 
 @inner()
-def move_columns(rows, value, error, tile, column):
+def columns_of(moving):
+    """Return how many columns the moving terms are made of."""
+    if moving is None:
+        return 0
+    return len(moving.centre) + len(moving.factors)
+
+
+@inner()
+def move_columns(rows, moving, value, error, tile, column):
     """Write the columns of a tile: true values of the uncertain indicators, then the factors known without error.
 
     Each error is first copied along its run, because the runs are too short for the vector unit.
     """
-    start, stop, latent = rows.bounds[tile], rows.bounds[tile + 1], len(rows.centre)
+    start, stop, latent = rows.bounds[tile], rows.bounds[tile + 1], len(moving.centre)
     for k in range(latent):
-        x, centre, spread = column[k], rows.centre[k, start:stop], rows.spread[k, start:stop]
+        x, centre, spread = column[k], moving.centre[k, start:stop], moving.spread[k, start:stop]
         for r in range(rows.runs[tile], rows.runs[tile + 1]):
             shift = value[error + rows.spell[r] * latent + k]
             for i in range(rows.run_bounds[r] - start, rows.run_bounds[r + 1] - start):
                 x[i] = shift
         for i in range(stop - start):
             x[i] = centre[i] + spread[i] * x[i]
-    for k in range(len(rows.factors)):
-        x, factor = column[latent + k], rows.factors[k, start:stop]
+    for k in range(len(moving.factors)):
+        x, factor = column[latent + k], moving.factors[k, start:stop]
         for i in range(stop - start):
             x[i] = factor[i]
 
 
 @inner()
-def pull_columns(rows, tile, d_column, error, d_value):
+def pull_columns(rows, moving, tile, d_column, error, d_value):
     """Add the gradient of a tile's coding errors; the sums of several errors run side by side."""
-    start, latent = rows.bounds[tile], len(rows.centre)
+    start, latent = rows.bounds[tile], len(moving.centre)
     for r in range(rows.runs[tile], rows.runs[tile + 1]):
         place = error + rows.spell[r] * latent
         for i in range(rows.run_bounds[r], rows.run_bounds[r + 1]):
             for k in range(latent):
-                d_value[place + k] += d_column[k, i - start] * rows.spread[k, i]
+                d_value[place + k] += d_column[k, i - start] * moving.spread[k, i]
 
 
 @inner()
-def add_moving(rows, weight, column, n, eta):
-    """Add the terms that hold an uncertain indicator to the log rates."""
-    eta0, eta1, eta2 = eta[0], eta[1], eta[2]
-    for m in range(len(rows.first)):
-        a, b, t = column[rows.first[m]], column[rows.second[m]], rows.known + m
-        w0, w1, w2 = weight[t, 0], weight[t, 1], weight[t, 2]
+def add_moving(rows, moving, value, error, tile, weight, column, n, eta):
+    """Add the moving terms to the log rates. Where everything is known Numba leaves the body out: a panel compiles sooner."""
+    if moving is not None:
+        move_columns(rows, moving, value, error, tile, column)
+        eta0, eta1, eta2 = eta[0], eta[1], eta[2]
+        for m in range(len(moving.first)):
+            a, b, t = column[moving.first[m]], column[moving.second[m]], rows.known + m
+            w0, w1, w2 = weight[t, 0], weight[t, 1], weight[t, 2]
+            for i in range(n):
+                term = a[i] * b[i]
+                eta0[i] += w0 * term
+                eta1[i] += w1 * term
+                eta2[i] += w2 * term
+
+
+@inner()
+def dot_moving(rows, moving, weight, column, n, residual, d_weight, d_column):
+    """Write the gradient of the moving terms: of their weights, and of the columns that they are made of."""
+    for k in range(len(d_column)):
         for i in range(n):
-            term = a[i] * b[i]
-            eta0[i] += w0 * term
-            eta1[i] += w1 * term
-            eta2[i] += w2 * term
-
-
-@inner()
-def dot_moving(rows, weight, column, n, residual, d_weight, d_column):
-    """Add the gradient of the moving terms: of their weights, and of the columns that they are made of."""
+            d_column[k, i] = 0
     r0, r1, r2 = residual[0], residual[1], residual[2]
-    for m in range(len(rows.first)):
-        a, b, t = column[rows.first[m]], column[rows.second[m]], rows.known + m
-        da, db = d_column[rows.first[m]], d_column[rows.second[m]]
+    for m in range(len(moving.first)):
+        a, b, t = column[moving.first[m]], column[moving.second[m]], rows.known + m
+        da, db = d_column[moving.first[m]], d_column[moving.second[m]]
         w0, w1, w2 = weight[t, 0], weight[t, 1], weight[t, 2]
         s0 = s1 = s2 = column.dtype.type(0)
         for i in range(n):
@@ -311,6 +328,14 @@ def dot_moving(rows, weight, column, n, residual, d_weight, d_column):
         d_weight[t, 0] += s0
         d_weight[t, 1] += s1
         d_weight[t, 2] += s2
+
+
+@inner()
+def pull_moving(rows, moving, tile, weight, column, n, residual, d_weight, d_column, error, d_value):
+    """Add the gradient of the moving terms' weights and of the coding errors."""
+    if moving is not None:
+        dot_moving(rows, moving, weight, column, n, residual, d_weight, d_column)
+        pull_columns(rows, moving, tile, d_column, error, d_value)
 
 
 @inner()
@@ -335,28 +360,21 @@ def add_onsets(rows, value, error, group, country, period, weight, d_value, d_gr
     `value`.
     """
     # A width that is no power of two keeps the columns of one row in different sets of the cache.
-    longest, latent, real = rows.longest + 16, len(rows.centre), rows.static.dtype
+    longest, moving, real = rows.longest + 16, rows.moving, rows.static.dtype
     eta = np.empty((CAUSES, longest), real)
-    column = np.empty((latent + len(rows.factors), longest), real)
-    d_column = np.empty((latent + len(rows.factors), longest), real)
+    column = np.empty((columns_of(moving), longest), real)
+    d_column = np.empty((columns_of(moving), longest), real)
     total = 0.0
     for tile in range(len(rows.group)):
         start, stop, g = rows.bounds[tile], rows.bounds[tile + 1], rows.group[tile]
         n, place = stop - start, start * rows.known
         set_levels(rows, tile, group, country, period, eta)
         add_static(weight[g], rows.static, place, n, rows.known, eta)
-        if latent:
-            move_columns(rows, value, error, tile, column)
-            add_moving(rows, weight[g], column, n, eta)
+        add_moving(rows, moving, value, error, tile, weight[g], column, n, eta)
         total += compare_rates(rows.exposure, rows.events, start, stop, eta)
         sum_levels(rows, tile, eta, d_group, d_country, d_period)
         dot_static(rows.static, place, n, rows.known, eta, d_weight[g])
-        if latent:
-            for k in range(len(d_column)):
-                for i in range(n):
-                    d_column[k, i] = 0
-            dot_moving(rows, weight[g], column, n, eta, d_weight[g], d_column)
-            pull_columns(rows, tile, d_column, error, d_value)
+        pull_moving(rows, moving, tile, weight[g], column, n, eta, d_weight[g], d_column, error, d_value)
     return total
 
 
@@ -517,15 +535,15 @@ class Layout(NamedTuple):
 
 
 class Shrinkage(NamedTuple):
-    """How a stage's effects come from their coordinates: as they are, on a common scale, or on scales of their own."""
+    """How a stage's effects come from their coordinates on a common scale or on scales of their own; None in its place: as they are."""
 
-    form: int  # PLAIN, RIDGE or HORSESHOE
+    form: int  # RIDGE or HORSESHOE
     mean: Any  # (effect)
     slab: Any  # (effect): the largest scale
     target: Any  # (effect): whose common scale
 
 
-PLAIN, RIDGE, HORSESHOE = 0, 1, 2
+RIDGE, HORSESHOE = 1, 2
 
 
 @inner()
@@ -546,7 +564,8 @@ def shrink(shrinkage, value, start, common, local, count):
     beta = np.empty(count)
     for e in range(count):
         beta[e] = value[start + e]
-        if shrinkage.form != PLAIN:
+    if shrinkage is not None:
+        for e in range(count):
             beta[e] = shrinkage.mean[e] + beta[e] * scale_of(shrinkage, value, common, local, e)[0]
     return beta
 
@@ -554,16 +573,17 @@ def shrink(shrinkage, value, start, common, local, count):
 @inner()
 def pull_shrink(shrinkage, value, start, common, local, d_beta, d_value):
     """Carry the gradient of a stage's effects back to their coordinates."""
-    for e in range(len(d_beta)):
-        if shrinkage.form == PLAIN:
+    if shrinkage is None:
+        for e in range(len(d_beta)):
             d_value[start + e] += d_beta[e]
-            continue
-        scale, by_common, by_local = scale_of(shrinkage, value, common, local, e)
-        d_value[start + e] += d_beta[e] * scale
-        d_scale = d_beta[e] * value[start + e]
-        d_value[common + shrinkage.target[e]] += d_scale * by_common
-        if shrinkage.form == HORSESHOE:
-            d_value[local + e] += d_scale * by_local
+    else:
+        for e in range(len(d_beta)):
+            scale, by_common, by_local = scale_of(shrinkage, value, common, local, e)
+            d_value[start + e] += d_beta[e] * scale
+            d_scale = d_beta[e] * value[start + e]
+            d_value[common + shrinkage.target[e]] += d_scale * by_common
+            if shrinkage.form == HORSESHOE:
+                d_value[local + e] += d_scale * by_local
 
 
 @inner()
@@ -622,7 +642,7 @@ def onset_stage(value, o, rows, shrinkage, d_value):
     country = spread_out(value, o.country_sd, o.country, CAUSES, o.countries)
     slope = spread_out(value, o.slope_sd, o.slope, len(rows.slope), o.groups)
     period, beta = walk_out(value, o), shrink(shrinkage, value, o.beta, o.beta_global, o.beta_local, o.effects)
-    weight = np.zeros((o.groups, rows.known + len(rows.first), CAUSES), rows.static.dtype)
+    weight = np.zeros((o.groups, rows.terms, CAUSES), rows.static.dtype)
     for g in range(o.groups):
         for c in range(CAUSES):
             group[c, g] += value[o.baseline + c]
@@ -685,7 +705,7 @@ def state_problem(layout, prior, rows, cases, onset, result):
     prior : Prior
     rows : Rows
     cases : Cases
-    onset, result : Shrinkage
+    onset, result : Shrinkage or None
     """
     return Problem(layout, prior, rows, cases, onset, result)
 

@@ -6,10 +6,12 @@ import sys
 
 import numpy as np
 import pytest
+from panel import simulate_panel
 
 from forecast import kernel
-from forecast.density import build_density
+from forecast.density import build_density, lay_out_rows
 from forecast.design import build_design
+from forecast.hazards import build_stages
 from forecast.model import build_model
 from forecast.schema import CAUSES
 
@@ -35,6 +37,11 @@ def statements(request, data, default_spec):
             }
         )
     design = build_design(data, spec)
+    return design, spec, *state(design, spec)
+
+
+def state(design, spec):
+    """Return PyMC's statement of a model, and its log-density and gradient as a function of named values."""
     model = build_model(design, spec)
     names = [model.values_to_rvs[value].name for value in model.value_vars]
     compiled = model.compile_fn([model.logp(), model.dlogp()], inputs=model.value_vars, mode="FAST_COMPILE", point_fn=False)  # fmt: skip
@@ -44,7 +51,7 @@ def statements(request, data, default_spec):
         edges = np.cumsum([parts[name].size for name in names])[:-1]
         return float(value), dict(zip(names, np.split(gradient, edges), strict=True))
 
-    return design, spec, model, stated
+    return model, stated
 
 
 def split(density, model, position):
@@ -70,8 +77,18 @@ def test_the_study_shows_all_that_the_density_does(statements):
 
 
 def test_value_and_gradient_are_those_of_the_stated_model(statements):
+    agree(*statements)
+
+
+def test_without_coding_errors_nothing_moves_and_the_statement_is_the_same():
+    """Terms are then all static, and the code for others is left out of what is compiled."""
+    design, spec = simulate_panel(400)
+    assert lay_out_rows(design, build_stages(design, spec)).moving is None
+    agree(design, spec, *state(design, spec))
+
+
+def agree(design, spec, model, stated):
     """Log-densities differ by one constant, gradients not at all, wherever one looks; every coordinate moves them."""
-    design, spec, model, stated = statements
     density, rng = build_density(design, spec, single=False), np.random.default_rng(11)
     constants, moved = [], []
     for scale in (0.0, 0.3, 1.0):
@@ -155,7 +172,7 @@ BITS = """
 import hashlib, sys
 import numpy as np
 import forecast
-from forecast.density import build_density
+from forecast.density import build_density, lay_out_rows
 study = forecast.find_study(sys.argv[1])
 spec = forecast.load_spec(study.models / "default.toml")
 density = build_density(forecast.build_design(forecast.load_data(study.data), spec), spec)

@@ -205,7 +205,6 @@ def test_of_two_issues_of_a_data_set_the_longer_is_found(tmp_path):
     assert REGISTRY["archigos"].find(tmp_path).name == "archigos_4.1.csv"
 
 
-
 def test_state_names():
     assert len(STATE_NUMBERS) > 180
     assert state_numbers("Estonia, Latvia, Lithuania") == [366, 367, 368]
