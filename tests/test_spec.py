@@ -1,10 +1,12 @@
 """A spec is refused when it says anything that would not be done, and named by what shapes the posterior."""
 
+import importlib.util
 import re
 import tomllib
 from datetime import date
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 
 from forecast.errors import SpecError
@@ -280,3 +282,16 @@ def test_a_reference_prior_that_is_missing_or_damaged_is_refused(informed):
     (informed.parent / "lessons.json").unlink()
     with pytest.raises(SpecError, match=r"remove \[reference\]"):
         load_spec(informed)
+
+
+def test_the_changes_that_are_measured_are_changes_of_the_panels_spec(repository):
+    place = importlib.util.spec_from_file_location("terms", repository / "docs" / "terms.py")
+    terms = importlib.util.module_from_spec(place)
+    place.loader.exec_module(terms)
+    spec = load_spec(repository / "models" / "panel.toml")
+    changes = terms.list_changes(spec, pd.Series(0.5, terms.UNUSED))
+    digests = {name: spec.changed(change).digest for own in changes.values() for name, change in own.items()}
+    assert len({spec.digest, *digests.values()}) == len(digests) + 1
+    assert {effect.term for effect in spec.onset.effects} <= set(changes["One indicator left out"])
+    without = spec.changed(changes["One indicator left out"]["infant_mortality"])
+    assert not [one for one in (*without.onset.effects, *without.result.effects) if one.term == "infant_mortality"]
