@@ -78,7 +78,7 @@ What the figures say: against the logit on the same indicators ours is better on
 successes. Removals by uprising are not surely better forecast than by climatology. About a third too many attempts are expected, in each of their kinds. Of the four figures measured
 before, all are beaten on attempts and failures, and the best of them is equalled on successes; the aim is reached on none of the three, on failures by .0002. In 1980-1999,
 on which the spec was chosen, ours leads the logit on all five outcomes, with intervals above zero on attempts and successes, and expects about a tenth more attempts and a fifth more successes than happened: nearly
-twice as many country-years and five times as many attempts, but years that the choice has seen. In 1965-1979, which the choice has not seen, it has the best log score of all seven
+twice as many country-years and five times as many attempts, but years that the choice has seen. In 1965-1979, whose forecasts took no part in the choice, it has the best log score of all seven
 models on attempts, failures, uprisings and removals by them, and equals the logit's on successes; intervals are above zero against the logit on failures and uprisings and against
 climatology on all five, and about as many events are expected as happened. So the decade's shortfall against the logit and its excess of expected attempts, which rest on 22 attempts, may well be chance.
 
@@ -99,7 +99,7 @@ These twenty origins were sampled in a first form of the fitted coordinates, whi
 ## Fifteen years before those of the choice
 
 The choice was made on forecasts of 1980-1999, and no forecast of 1965-1979 took part in it. They were made once, with the spec as it stands. They are not wholly innocent: a prior
-knows that coups have become rarer, and whoever chose on 1980-1999 has read of the years before. `docs/terms.md` had looked at these years a little earlier, with parts of the spec
+knows that coups have become rarer, and the forecasts of 1980-1999 had learnt from these years, so that what explains them had better chances to be chosen. `docs/terms.md` had looked at these years a little earlier, with parts of the spec
 changed one at a time; nothing was changed for it.
 
 {earlier}

@@ -373,8 +373,6 @@ def lay_out_rows(design: xr.Dataset, stages: Stages, real: type = np.float64) ->
     known = 3 * -(-(~moving).sum() // 3)
     rank = np.empty(len(terms), dtype=int)
     rank[~moving], rank[moving] = np.arange((~moving).sum()), known + np.arange(moving.sum())
-    factors = [k for k in np.unique(terms[moving]) if k not in latent]
-    column = {k: c for c, k in enumerate([*latent, *factors])}
     centre, spread = design["centre"].to_numpy()[order], design["spread"].to_numpy()[order]
     static = np.zeros((len(order), known))
     static[:, : (~moving).sum()] = centre[:, terms[~moving, 0]] * centre[:, terms[~moving, 1]]
@@ -383,13 +381,6 @@ def lay_out_rows(design: xr.Dataset, stages: Stages, real: type = np.float64) ->
     def along(values: Any) -> Any:
         return np.ascontiguousarray(values.T, dtype=real)
 
-    uncertain = kernel.Moving(
-        centre=along(centre[:, latent]),
-        spread=along(spread[:, latent]),
-        factors=along(centre[:, np.array(factors, dtype=int)]),
-        first=np.array([column[a] for a, _ in terms[moving]], dtype=int),
-        second=np.array([column[b] for _, b in terms[moving]], dtype=int),
-    )
     return kernel.Rows(
         **tiles,
         known=int(known),
@@ -397,9 +388,27 @@ def lay_out_rows(design: xr.Dataset, stages: Stages, real: type = np.float64) ->
         exposure=design["exposure"].to_numpy()[order].astype(real),
         events=along(design["events"].to_numpy()[order]),
         static=np.concatenate([along(static[a:b]).ravel() for a, b in pairwise(tiles["bounds"])]),
-        moving=uncertain if len(latent) else None,
+        moving=_moving(terms[moving], latent, along(centre), along(spread)),
         effect=np.stack([rank[place.ravel()], stages.onset.target.argmax(axis=1)], axis=1).reshape(-1, 2),
         slope=stages.slope.argmax(axis=1) if len(stages.slope) else np.zeros(0, dtype=int),
+    )
+
+
+def _moving(terms: Any, latent: Any, centre: Any, spread: Any) -> kernel.Moving | None:
+    """Return the terms that hold an uncertain indicator, or None where everything is known.
+
+    `terms` are pairs of indicators; `centre` and `spread` (indicator x row).
+    """
+    if not len(latent):
+        return None
+    factors = np.setdiff1d(terms, latent)
+    column = {k: c for c, k in enumerate([*latent, *factors])}
+    return kernel.Moving(
+        centre=centre[latent],
+        spread=spread[latent],
+        factors=centre[factors],
+        first=np.array([column[a] for a, _ in terms], dtype=int),
+        second=np.array([column[b] for _, b in terms], dtype=int),
     )
 
 

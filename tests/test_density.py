@@ -172,7 +172,7 @@ BITS = """
 import hashlib, sys
 import numpy as np
 import forecast
-from forecast.density import build_density, lay_out_rows
+from forecast.density import build_density
 study = forecast.find_study(sys.argv[1])
 spec = forecast.load_spec(study.models / "default.toml")
 density = build_density(forecast.build_design(forecast.load_data(study.data), spec), spec)
